@@ -1,0 +1,116 @@
+# gslb: `make run` tries it, `make test` proves it, `make deps` installs what both need.
+
+BUILD    ?= build
+ifeq ($(origin CC),default)
+CC = gcc
+endif
+PYTHON   ?= /usr/bin/python3
+SANITIZE ?=
+# folders that go into the library; set MODULES on the command line to build a part alone
+MODULES  ?= gslb/base gslb/model gslb/net gslb/decide zones probes gslb/admin gslb/main
+
+PACKAGES_BUILD = gcc make pkg-config libldns-dev libc-ares-dev libmicrohttpd-dev liblmdb-dev libyaml-dev \
+	libjansson-dev libuv1-dev liburcu-dev libcurl4-gnutls-dev libcap-ng-dev libseccomp-dev libsystemd-dev \
+	python3 bind9-dnsutils
+PACKAGES_TEST  = $(PACKAGES_BUILD) libcmocka-dev clang libclang-rt-14-dev python3-dnspython python3-yaml \
+	knot-dnsutils unbound curl prometheus chromium chromium-driver iproute2 procps lmdb-utils
+PACKAGES_LINT  = clang-format clang-tidy cppcheck
+
+LIBRARIES = lmdb yaml-0.1 jansson libuv liburcu-qsbr libcurl libcares libmicrohttpd libcap-ng libseccomp libsystemd
+PKG_CFLAGS := $(shell pkg-config --cflags $(LIBRARIES) 2>/dev/null)
+PKG_LIBS   := $(shell pkg-config --libs $(LIBRARIES) 2>/dev/null) -lldns
+
+WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
+HARDEN   = -fstack-protector-strong -fPIE -fstack-clash-protection -fcf-protection
+ifeq ($(SANITIZE),)
+OPTIMISE = -O2 -g -D_FORTIFY_SOURCE=2
+else
+OPTIMISE = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+endif
+CFLAGS_ALL  = -std=gnu11 -D_GNU_SOURCE -I. -I$(BUILD) $(WARNINGS) $(HARDEN) $(OPTIMISE) $(PKG_CFLAGS) $(CFLAGS)
+LDFLAGS_ALL = -pie -pthread -Wl,-z,relro,-z,now $(OPTIMISE) $(LDFLAGS)
+
+PROGRAMS = gslbd gslbctl
+MAINS    = $(PROGRAMS:%=gslb/main/%.c)
+SOURCES  = $(filter-out $(MAINS),$(wildcard $(MODULES:%=%/*.c)))
+OBJECTS  = $(SOURCES:%.c=$(BUILD)/%.o)
+LIBRARY  = $(BUILD)/libgslb.a
+UNITS    = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard $(MODULES:%=tests/unit/%/*_test.c) \
+	$(MODULES:gslb/%=tests/unit/%/*_test.c)))
+FUZZERS  = $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
+C_FILES  = $(wildcard $(addsuffix /*.[ch],gslb/base gslb/model gslb/net gslb/decide zones probes gslb/admin gslb/main) \
+	tests/fuzz/*.c tests/bench/*.c tests/fake/*.c tests/unit/*/*.[ch])
+
+.PHONY: all run test test-asan unit fuzz deps deps-run lint format check-format check-headers clean
+all: $(PROGRAMS:%=$(BUILD)/%)
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  cc    $@"
+	@$(CC) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+
+# the page's files go into the binary as one generated source
+WEB_FILES = $(sort $(wildcard gslb/admin/web/*))
+$(BUILD)/gslb/admin/web_files.h: gslb/admin/embed.py $(WEB_FILES)
+	@mkdir -p $(@D)
+	$(PYTHON) gslb/admin/embed.py $(WEB_FILES) > $@.new && mv $@.new $@
+$(BUILD)/gslb/admin/assets.o: $(BUILD)/gslb/admin/web_files.h
+
+$(LIBRARY): $(OBJECTS)
+	@rm -f $@
+	@echo "  ar    $@"
+	@ar rcs $@ $^
+
+$(PROGRAMS:%=$(BUILD)/%): $(BUILD)/%: $(BUILD)/gslb/main/%.o $(LIBRARY)
+	@echo "  link  $@"
+	@$(CC) $(LDFLAGS_ALL) $< $(LIBRARY) $(PKG_LIBS) -o $@
+
+$(BUILD)/unit/%: tests/unit/%.c $(LIBRARY)
+	@mkdir -p $(@D)
+	@echo "  link  $@"
+	@$(CC) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) $< $(LIBRARY) $(PKG_LIBS) -lcmocka -o $@
+
+unit: $(UNITS)
+	@set -e; for test in $(UNITS); do $$test; done
+
+# fuzzers need clang and link a library that is built with its coverage hooks
+build/fuzz/%: tests/fuzz/%.c
+	@$(MAKE) --no-print-directory BUILD=build/fuzz CC=clang OPTIMISE="-O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined" \
+		HARDEN=-fPIE build/fuzz/libgslb.a
+	@mkdir -p $(@D)
+	@echo "  link  $@"
+	@clang -std=gnu11 -D_GNU_SOURCE -I. -g -O1 -fsanitize=fuzzer,address,undefined $(PKG_CFLAGS) $< build/fuzz/libgslb.a $(PKG_LIBS) -o $@
+fuzz: $(FUZZERS)
+
+run: deps-run all
+	exec etc/example/run
+
+test: deps
+	@exec tests/run
+
+test-asan: deps
+	@exec tests/run --asan
+
+deps:
+	@tests/install-packages $(PACKAGES_TEST)
+deps-run:
+	@tests/install-packages $(PACKAGES_BUILD)
+
+check-headers:
+	@tests/check-headers
+
+lint:
+	@tests/install-packages $(PACKAGES_LINT)
+	clang-format --dry-run -Werror $(C_FILES)
+	cppcheck --quiet --error-exitcode=1 --std=c11 -I. --inline-suppr --suppressions-list=.cppcheck \
+		--enable=warning,performance,portability -D_GNU_SOURCE $(filter %.c,$(C_FILES))
+	clang-tidy --quiet $(filter-out tests/%,$(filter %.c,$(C_FILES))) -- -std=gnu11 -D_GNU_SOURCE -I. -I$(BUILD) $(PKG_CFLAGS)
+
+format:
+	@tests/install-packages $(PACKAGES_LINT)
+	clang-format -i $(C_FILES)
+
+clean:
+	rm -rf build
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

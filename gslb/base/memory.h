@@ -1,0 +1,35 @@
+/* gslb/base/memory.h
+ * Heap and arena memory. Running out aborts here, in one place, so that callers need no check. The answer path uses
+ * none of it. An arena belongs to one thread at a time; the rest may be called by any. */
+#ifndef GSLB_BASE_MEMORY_H
+#define GSLB_BASE_MEMORY_H
+
+#include <stddef.h>
+
+void *mem_alloc(size_t size);
+/* Zeroed memory, never NULL; free() it. */
+void *mem_array(size_t count, size_t size);
+/* Zeroed array; aborts when count * size overflows. */
+void *mem_resize(void *block, size_t count, size_t size);
+/* realloc for count elements; what is new is not zeroed. */
+void *mem_grow(void *block, size_t *capacity, size_t needed, size_t size);
+/* Makes room for at least needed elements, doubling *capacity (in elements); returns the block, moved or not. */
+char *mem_strdup(const char *text);
+char *mem_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* A new string; free() it. */
+
+struct arena {
+  struct arena_block *blocks;
+};
+/* Memory that is released all at once. Zero-initialised is ready for use. */
+
+void *arena_alloc(struct arena *arena, size_t size);
+/* Zeroed, aligned for any type; lives until arena_release. */
+void *arena_array(struct arena *arena, size_t count, size_t size);
+char *arena_strdup(struct arena *arena, const char *text);
+char *arena_strndup(struct arena *arena, const char *text, size_t length);
+void *arena_copy(struct arena *arena, const void *data, size_t size);
+void arena_release(struct arena *arena);
+/* Frees all; the arena is ready for use again. */
+
+#endif
