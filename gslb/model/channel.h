@@ -1,0 +1,44 @@
+/* gslb/model/channel.h
+ * Messages between the supervisor and a child, and from control to exec: one SOCK_SEQPACKET socketpair each, one
+ * packet a message, with descriptors attached. Any thread may send; one receives. */
+#ifndef GSLB_MODEL_CHANNEL_H
+#define GSLB_MODEL_CHANNEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gslb/base/status.h"
+
+#define CHANNEL_TEXT_MOST 60000u
+#define CHANNEL_FDS_MOST 4u
+
+enum channel_kind {
+  CHANNEL_READY,    /* child to supervisor: I serve, with this generation */
+  CHANNEL_CONFIG,   /* supervisor to child: fds[0] configuration text, fds[1] name image (dns only); switch to it */
+  CHANNEL_TAKEN,    /* child to supervisor: the generation is in use */
+  CHANNEL_STOP,     /* supervisor to child: end cleanly, status 0 */
+  CHANNEL_RELOAD,   /* control to supervisor: read the files again; text says who asks */
+  CHANNEL_RELOADED, /* supervisor to control: outcome in status, text for the person */
+  CHANNEL_COMMAND,  /* control to exec: run the on_change command; text: NAME=VALUE strings, each NUL-terminated */
+};
+
+struct channel_message {
+  enum channel_kind kind;
+  enum status status;
+  uint64_t generation; /* of the configuration, counted from 1 at start */
+  size_t length;       /* of text, without the NUL that channel_receive adds */
+  size_t fd_count;
+  int fds[CHANNEL_FDS_MOST]; /* the receiver owns them */
+  char text[CHANNEL_TEXT_MOST + 1];
+};
+
+enum status channel_pair(int ends[2], struct errbuf *err);
+/* Close-on-exec, blocking; the receiver polls. */
+enum status channel_send(int fd, const struct channel_message *message);
+/* Never waits: STATUS_LIMIT when the other side's queue is full, STATUS_IO when it is gone. The fds stay the
+ * caller's. */
+enum status channel_receive(int fd, struct channel_message *message);
+/* Waits for a message; *message stays untouched without one. STATUS_NODATA: the other side is gone. STATUS_INVALID: not
+ * a message of ours (dropped). STATUS_TIMEOUT: none there, when the descriptor was made non-blocking. STATUS_IO. */
+
+#endif

@@ -1,0 +1,38 @@
+/* gslb/model/child.h
+ * What a child process of gslbd starts with: everything was opened or read by the supervisor before the fork. Owned by
+ * the child's main thread. */
+#ifndef GSLB_MODEL_CHILD_H
+#define GSLB_MODEL_CHILD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gslb/base/clock.h"
+#include "gslb/base/status.h"
+#include "gslb/model/board.h"
+#include "gslb/model/channel.h"
+#include "gslb/model/config.h"
+
+struct child {
+  struct config *config; /* the child owns it: child_take_config replaces it */
+  uint64_t generation;
+  int channel; /* to the supervisor */
+  struct board *board;
+  struct board_bell bell;
+  struct house house;
+
+  int image;      /* dns: the name image's memfd; else -1 */
+  const int *udp; /* dns: socket of worker w and listen address a at [w * config->server.listen_count + a] */
+  const int *tcp; /* dns: likewise, listening */
+  int http_tcp;   /* control: listening, or -1 */
+  int http_unix;  /* control: listening */
+  int exec;       /* control: sends CHANNEL_COMMAND; exec: receives it; else -1 */
+};
+
+enum status child_parse_config(const struct channel_message *message, struct config **out, struct errbuf *err);
+/* From a CHANNEL_CONFIG: parses the text in fds[0] (kept open). The message's text is the configuration's path. */
+
+void child_say(const struct child *child, enum channel_kind kind);
+/* Sends CHANNEL_READY or CHANNEL_TAKEN with the child's generation. */
+
+#endif

@@ -1,0 +1,165 @@
+/* gslb/model/config.h
+ * The configuration as structs: one immutable tree in one arena, borrowed by everyone until config_free. Loaded from
+ * YAML by the schema table (gslb/model/schema). Any thread may read it. */
+#ifndef GSLB_MODEL_CONFIG_H
+#define GSLB_MODEL_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gslb/base/addr.h"
+#include "gslb/base/problem.h"
+#include "gslb/base/status.h"
+#include "gslb/model/position.h"
+
+struct name_index;
+
+#define CONFIG_WORKERS_MOST 64u
+#define CONFIG_LISTEN_MOST 32u
+#define CONFIG_MEMBER_NAME_MOST 63u
+#define CONFIG_ADDRESSES_MOST 16u /* of a member */
+#define CONFIG_MONITORS_MOST 8u   /* of a service */
+#define CONFIG_MEMBERS_MOST 4096u /* of a service */
+#define CONFIG_SERVICES_MOST 1000000u
+#define CONFIG_ANSWERS_MOST 64u /* records in one balanced answer */
+
+enum config_log_format { CONFIG_LOG_TEXT, CONFIG_LOG_JSON };
+
+struct config_server {
+  const char *identity; /* a DNS name in lower case */
+  const char *state;    /* directory, absolute */
+  const char *run;      /* directory of the unsynced store, absolute; default: $RUNTIME_DIRECTORY, or else state/run */
+  const char *user;     /* NULL: as gslbd was started */
+  struct addr *listen;  /* with ports */
+  size_t listen_count;
+  uint32_t workers;
+  uint32_t udp_payload;     /* bytes, both ways */
+  uint32_t tcp_connections; /* a worker */
+  int64_t tcp_idle_ms;
+  enum config_log_format log_format;
+  int log_level;                /* enum log_level */
+  const char *const *on_change; /* operator's command and arguments, NULL-terminated; NULL for none */
+};
+
+struct config_control {
+  struct addr listen;
+  bool has_listen;
+  const char *socket; /* absolute path of the unix socket; default state/control.sock */
+};
+
+struct config_zone {
+  struct config_pos pos;
+  const char *name; /* lower case, without the last dot; "." for the root */
+  const char *file; /* absolute */
+};
+
+struct config_site {
+  struct config_pos pos;
+  const char *name;
+  bool has_location;
+  double latitude;  /* degrees */
+  double longitude; /* degrees */
+};
+
+enum monitor_type { MONITOR_HTTP, MONITOR_TCP, MONITOR_DNS };
+const char *monitor_type_name(enum monitor_type type);
+
+struct status_range {
+  uint16_t first;
+  uint16_t last;
+};
+
+struct config_monitor {
+  struct config_pos pos;
+  const char *name;
+  enum monitor_type type;
+  uint16_t port;
+  int64_t interval_ms;
+  int64_t timeout_ms; /* below or equal to the interval */
+  uint32_t rise;
+  uint32_t fall;
+
+  const char *path;                   /* http, default "/" */
+  const char *host;                   /* http: Host header; NULL: the service's name */
+  struct status_range *expect_status; /* http; default 200-399 */
+  size_t expect_status_count;
+  const char *expect_body; /* http: substring; NULL for none */
+
+  const char *query_name;    /* dns */
+  uint16_t query_type;       /* dns, RR type number */
+  int expect_rcode;          /* dns, default 0 */
+  const char *expect_answer; /* dns: one record's data in presentation form; NULL for none */
+};
+
+enum balance_method { METHOD_WEIGHTED, METHOD_ROUND_ROBIN, METHOD_ALL, METHOD_FIRST };
+const char *balance_method_name(enum balance_method method);
+enum when_down { WHEN_DOWN_ALL, WHEN_DOWN_EMPTY, WHEN_DOWN_LAST };
+const char *when_down_name(enum when_down policy);
+
+struct config_member {
+  struct config_pos pos;
+  const char *name;       /* one label, lower case: <member>.<service> is the target of SRV records */
+  uint32_t site;          /* index into sites; UINT32_MAX for none */
+  struct addr *addresses; /* without ports */
+  struct config_pos *address_pos;
+  size_t address_count;
+  uint32_t weight;   /* 0 to 65535; 0 is answered only when nothing else is left */
+  uint16_t srv_port; /* 0: not in SRV answers */
+};
+
+struct config_service {
+  struct config_pos pos;
+  const char *name; /* lower case, without the last dot */
+  uint32_t zone;    /* index into zones */
+  uint32_t ttl_min_s;
+  uint32_t ttl_max_s;
+  uint32_t answers;
+  enum balance_method method;
+  enum when_down when_down;
+  uint32_t *monitors; /* indices into config.monitors */
+  size_t monitor_count;
+  struct config_member *members;
+  size_t member_count;
+  const struct name_index *member_index; /* of members by name; NULL: config_find_member goes through them */
+  const char *srv;                       /* "_https._tcp", lower case; NULL for none */
+  struct config_pos srv_pos;
+  uint16_t srv_priority;
+};
+
+struct config {
+  const char *path; /* as given */
+  struct config_server server;
+  struct config_control control;
+  struct config_zone *zones;
+  size_t zone_count;
+  struct config_site *sites;
+  size_t site_count;
+  struct config_monitor *monitors;
+  size_t monitor_count;
+  struct config_service *services;
+  size_t service_count;
+  const struct name_index *service_index; /* of services by name; NULL: config_find_service goes through them */
+};
+
+struct config *config_parse(const char *path, const char *text, size_t length, struct problems *problems);
+/* Parses YAML text that was read from path (used for messages and as the base of relative paths) and checks its
+ * meaning, everything that can be told without opening other files. NULL when anything was added to problems. */
+
+struct config *config_load(const char *path, struct problems *problems);
+/* Reads the file (at most 64 MiB), then config_parse. */
+
+enum status config_read_file(const char *path, char **text, size_t *length, struct errbuf *err);
+/* The bytes of a file of at most 64 MiB, NUL-terminated; free() them. */
+
+void config_free(struct config *config);
+
+char *config_help(void);
+/* The schema as text for --help-config: every key with type, range, default and help; free() it. */
+
+size_t config_find_service(const struct config *config, const char *name);
+/* Index of the service, or SIZE_MAX. Case matters not; a last dot is ignored. */
+size_t config_find_member(const struct config_service *service, const char *name);
+/* Index of the member, or SIZE_MAX. Case matters not. */
+
+#endif

@@ -1,0 +1,21 @@
+/* gslb/model/config_schema.h
+ * The table of the configuration's keys, and what is put together while it is loaded. For gslb/model/config alone. */
+#ifndef GSLB_MODEL_CONFIG_SCHEMA_H
+#define GSLB_MODEL_CONFIG_SCHEMA_H
+
+#include "gslb/model/config.h"
+#include "gslb/model/name_index.h"
+#include "gslb/model/schema.h"
+
+struct config_names { /* indices by name of what is defined so far; the context of the schema's readers and checks */
+  const struct config *config; /* being loaded */
+  struct name_index zones;
+  struct name_index sites;
+  struct name_index monitors;
+  struct name_index services;
+};
+
+extern const struct schema_map config_schema;
+/* Fills a struct config; the reader's context is a struct config_names. */
+
+#endif

@@ -1,0 +1,196 @@
+#include "gslb/model/config_values.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "gslb/model/config.h"
+#include "gslb/model/config_schema.h"
+#include "gslb/model/domain.h"
+#include "gslb/model/nearest.h"
+#include "gslb/model/scalar.h"
+
+#define STATUS_RANGES_MOST 64u
+#define TYPE_OPT 41u
+#define TYPE_META_FIRST 128u /* RFC 6895 section 3.1: Q and meta types */
+#define TYPE_META_LAST 255u
+
+static bool expect_scalar(struct schema_reader *reader, const struct schema_row *row,
+                          const struct document_node *node) {
+  if (node->kind == DOCUMENT_SCALAR)
+    return true;
+  schema_problem(reader, node, "%s must be a single value: %s", row->key, row->type_help);
+  return false;
+}
+
+static bool read_degrees(struct schema_reader *reader, const struct document_node *node, const char *name, double most,
+                         double *out) {
+  char quoted[SCALAR_QUOTED_SIZE];
+  if (node->kind == DOCUMENT_REFUSED)
+    return false;
+  if (node->kind != DOCUMENT_SCALAR || scalar_decimal(node->text, out) != STATUS_OK) {
+    schema_problem(reader, node, "%s must be a number of degrees such as 50.11", name);
+    return false;
+  }
+  if (*out >= -most && *out <= most)
+    return true;
+  schema_problem(reader, node, "%s is %s; it must be from %.0f to %.0f", name, scalar_quote(node->text, quoted), -most,
+                 most);
+  return false;
+}
+
+bool config_read_location(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
+                          void *field) {
+  struct config_site *site = field;
+  if (node->kind != DOCUMENT_LIST || node->count != 2) {
+    schema_problem(reader, node, "%s must be [latitude, longitude] in degrees", row->key);
+    return false;
+  }
+  bool has_latitude = read_degrees(reader, node->first, "latitude", 90, &site->latitude);
+  bool has_longitude = read_degrees(reader, node->first->next, "longitude", 180, &site->longitude);
+  site->has_location = has_latitude && has_longitude;
+  return site->has_location;
+}
+
+/* A status code of three digits at *at, which moves behind it; 0 when there is none. */
+static uint16_t read_status(const char **at) {
+  if (strspn(*at, "0123456789") != 3)
+    return 0;
+  uint16_t code = (uint16_t)(((*at)[0] - '0') * 100 + ((*at)[1] - '0') * 10 + ((*at)[2] - '0'));
+  *at += 3;
+  return code >= 100 && code <= 599 ? code : 0;
+}
+
+/* How many ranges text holds; 0 when it cannot be understood. */
+static size_t read_ranges(const char *text, struct status_range ranges[STATUS_RANGES_MOST]) {
+  size_t count = 0;
+  for (const char *at = text;; at++) {
+    at += strspn(at, " ");
+    if (count == STATUS_RANGES_MOST)
+      return 0;
+    struct status_range range = {.first = read_status(&at)};
+    range.last = range.first;
+    if (*at == '-') {
+      at++;
+      range.last = read_status(&at);
+    }
+    at += strspn(at, " ");
+    if (!range.first || range.last < range.first || (*at && *at != ','))
+      return 0;
+    ranges[count++] = range;
+    if (!*at)
+      return count;
+  }
+}
+
+bool config_read_status_ranges(struct schema_reader *reader, const struct schema_row *row,
+                               const struct document_node *node, void *field) {
+  struct config_monitor *monitor = field;
+  if (!expect_scalar(reader, row, node))
+    return false;
+  struct status_range ranges[STATUS_RANGES_MOST];
+  size_t count = read_ranges(node->text, ranges);
+  if (!count) {
+    char quoted[SCALAR_QUOTED_SIZE];
+    schema_problem(reader, node, "%s \"%s\" is not a list of status codes (100 to 599) such as 200 or 200-299,301",
+                   row->key, scalar_quote(node->text, quoted));
+    return false;
+  }
+  monitor->expect_status = arena_copy(reader->arena, ranges, count * sizeof *ranges);
+  monitor->expect_status_count = count;
+  return true;
+}
+
+static const struct {
+  const char *name;
+  uint16_t number;
+} query_types[] = {{"A", 1},   {"AAAA", 28}, {"SOA", 6},   {"NS", 2},   {"TXT", 16},
+                   {"MX", 15}, {"SRV", 33},  {"CNAME", 5}, {"PTR", 12}, {"CAA", 257}};
+
+bool config_read_query_type(struct schema_reader *reader, const struct schema_row *row,
+                            const struct document_node *node, void *field) {
+  if (!expect_scalar(reader, row, node))
+    return false;
+  uint16_t *type = field;
+  for (size_t i = 0; i < sizeof query_types / sizeof query_types[0]; i++)
+    if (strcasecmp(node->text, query_types[i].name) == 0) {
+      *type = query_types[i].number;
+      return true;
+    }
+  char quoted[SCALAR_QUOTED_SIZE];
+  scalar_quote(node->text, quoted);
+  int64_t number;
+  if (strncasecmp(node->text, "TYPE", 4) != 0 || scalar_number(node->text + 4, &number) != STATUS_OK) {
+    schema_problem(reader, node,
+                   "%s \"%s\" is unknown; known are A, AAAA, SOA, NS, TXT, MX, SRV, CNAME, PTR, CAA, and "
+                   "any other as TYPE and its number",
+                   row->key, quoted);
+    return false;
+  }
+  if (number < 1 || number > 65535 || number == TYPE_OPT || (number >= TYPE_META_FIRST && number <= TYPE_META_LAST)) {
+    schema_problem(reader, node, "%s %s is no type of data; TYPE1 to TYPE65535 without TYPE41 and TYPE128 to TYPE255",
+                   row->key, quoted);
+    return false;
+  }
+  *type = (uint16_t)number;
+  return true;
+}
+
+/* References */
+
+static void report_undefined(struct schema_reader *reader, const char *what, const struct document_node *node,
+                             const char *nearest) {
+  char quoted[SCALAR_QUOTED_SIZE];
+  scalar_quote(node->text, quoted);
+  if (nearest)
+    schema_problem(reader, node, "%s \"%s\" is not defined; did you mean \"%s\"?", what, quoted, nearest);
+  else
+    schema_problem(reader, node, "%s \"%s\" is not defined", what, quoted);
+}
+
+/* The index that name stands for; NAME_INDEX_NONE when there is none, or when the node is no name. */
+static uint32_t find_label(const struct name_index *index, const struct document_node *node) {
+  char name[DOMAIN_LABEL_MOST + 1];
+  if (domain_read_host_label(node->text, name, NULL) != STATUS_OK)
+    return NAME_INDEX_NONE;
+  return name_index_find(index, name);
+}
+
+bool config_read_site(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
+                      void *field) {
+  const struct config_names *names = reader->context;
+  if (!expect_scalar(reader, row, node))
+    return false;
+  uint32_t found = find_label(&names->sites, node);
+  if (found != NAME_INDEX_NONE) {
+    *(uint32_t *)field = found;
+    return true;
+  }
+  struct nearest nearest;
+  nearest_begin(&nearest, node->text);
+  size_t candidates = schema_may_suggest(reader) ? names->config->site_count : 0;
+  for (size_t i = 0; i < candidates; i++)
+    if (names->config->sites[i].name)
+      nearest_offer(&nearest, names->config->sites[i].name);
+  report_undefined(reader, "site", node, nearest.best);
+  return false;
+}
+
+bool config_read_monitor(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
+                         void *field) {
+  const struct config_names *names = reader->context;
+  if (!expect_scalar(reader, row, node))
+    return false;
+  uint32_t found = find_label(&names->monitors, node);
+  if (found != NAME_INDEX_NONE) {
+    *(uint32_t *)field = found;
+    return true;
+  }
+  struct nearest nearest;
+  nearest_begin(&nearest, node->text);
+  size_t candidates = schema_may_suggest(reader) ? names->config->monitor_count : 0;
+  for (size_t i = 0; i < candidates; i++)
+    if (names->config->monitors[i].name)
+      nearest_offer(&nearest, names->config->monitors[i].name);
+  report_undefined(reader, "monitor", node, nearest.best);
+  return false;
+}

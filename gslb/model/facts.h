@@ -1,0 +1,56 @@
+/* gslb/model/facts.h
+ * The stored facts about configured services as structs that the decision reads, kept up to date by following the
+ * stores' changes. A reader copies within a short transaction; nothing here refers to the store's memory. One thread
+ * owns a struct facts. */
+#ifndef GSLB_MODEL_FACTS_H
+#define GSLB_MODEL_FACTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gslb/base/status.h"
+#include "gslb/model/config.h"
+#include "gslb/model/records.h"
+#include "gslb/model/store.h"
+
+#define FACTS_NO_SLOT UINT32_MAX
+
+struct address_facts {
+  struct health_record
+      *probes; /* one a monitor of the service, in its order; HEALTH_UNKNOWN, all 0, when none stored */
+  struct latch_record latch;
+};
+
+struct member_facts {
+  struct override_record override; /* OVERRIDE_NONE when none is stored */
+  uint32_t slot;                   /* FACTS_NO_SLOT until control gave one */
+  struct address_facts *addresses; /* one an address of the member, in its order */
+};
+
+struct service_facts {
+  const struct config_service *service;
+  struct member_facts *members; /* one a member of the service, in its order */
+};
+
+struct facts;
+
+struct facts *facts_new(const struct config *config, struct store *durable, struct store *live);
+/* Borrows all three until facts_free; either store may be NULL (then nothing is known from it). All unknown until the
+ * first facts_refresh. */
+void facts_free(struct facts *facts);
+
+typedef void facts_changed(void *context, size_t service);
+enum status facts_refresh(struct facts *facts, facts_changed *changed, void *context, struct errbuf *err);
+/* Takes over what changed since the last call, and calls changed (may be NULL) once for each service touched; the first
+ * call reads everything and calls it for every service. On a failure what was known stays, and the next call reads
+ * everything of the failed store again. A record of an unknown version leaves the old facts of its store
+ * (STATUS_VERSION); a damaged one counts as not stored. */
+
+enum status facts_reread(struct facts *facts, size_t service, struct errbuf *err);
+/* Reads one service afresh, streaks and response times too (marks are set only when a state changes). */
+
+const struct service_facts *facts_service(const struct facts *facts, size_t service);
+/* Borrowed; valid until the next facts_refresh or facts_reread. */
+
+#endif
