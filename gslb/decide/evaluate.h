@@ -1,0 +1,66 @@
+/* gslb/decide/evaluate.h
+ * From facts to the members that may be answered: health from its inputs, the chain of steps, when_down, TTL. The same
+ * code runs in dns (to answer), in control (to show, and to write latches and events) and in tests.
+ * Pure: no I/O, no clock, no random; results live in the caller's arena. Any thread. */
+#ifndef GSLB_DECIDE_EVALUATE_H
+#define GSLB_DECIDE_EVALUATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gslb/base/memory.h"
+#include "gslb/model/config.h"
+#include "gslb/model/facts.h"
+#include "gslb/model/records.h"
+
+enum health_input { INPUT_NONE, INPUT_ADMIN, INPUT_PROBE };
+/* Which input decided a state. INPUT_NONE: no input has a source, so the subject counts as up. */
+
+struct address_state {
+  enum health state;                 /* from its monitors alone: unknown, up or down */
+  const struct health_record *cause; /* the record that decided, borrowed from the facts; NULL without monitors */
+  size_t cause_monitor;              /* index into the service's monitors; valid with cause */
+  int64_t change_in_ms;              /* how soon its probes could change the state; INT64_MAX when calm */
+  bool is_answered;
+};
+
+struct member_state {
+  enum health state;       /* the worst of its inputs; an override `up` stands in for the probes */
+  enum health probe_state; /* from its addresses: up when none is down, degraded when some are, unknown, down (all) */
+  enum health admin_state; /* HEALTH_UNKNOWN when there is no override */
+  enum health_input decided_by;
+  int64_t change_in_ms;            /* the least of its addresses'; INT64_MAX when calm or overridden */
+  bool is_answered;                /* at least one address is */
+  uint32_t weight;                 /* for the draw; at least 1 for a member that is answered */
+  struct address_state *addresses; /* in the member's order */
+};
+
+enum service_mode {
+  SERVICE_NORMAL,        /* members that are up or degraded are answered */
+  SERVICE_USES_UNKNOWN,  /* none is up or degraded: those not yet known are answered */
+  SERVICE_USES_DRAINING, /* only draining ones are left besides down ones */
+  SERVICE_DOWN_ALL,      /* all down, when_down: all but those that an operator took down */
+  SERVICE_DOWN_LAST,     /* all down, when_down: the last good set */
+  SERVICE_DOWN_EMPTY,    /* nothing is answered */
+};
+const char *service_mode_name(enum service_mode mode);
+/* "normal", "unknown", "draining", "down-all", "down-last", "down-empty". */
+
+struct evaluation {
+  enum service_mode mode;
+  uint32_t ttl_s;         /* max when calm, min when a change of state is near or nothing is healthy */
+  int64_t valid_until_ms; /* house time of the next change by time alone (an override's end); INT64_MAX: none */
+  size_t answered_members;
+  struct member_state *members; /* in the service's order */
+};
+
+void evaluate_service(const struct config *config, const struct service_facts *facts, int64_t now_ms,
+                      struct arena *arena, struct evaluation *out);
+/* now_ms: house time. */
+
+bool evaluate_next_latch(const struct evaluation *evaluation, size_t member, size_t address, bool was_good);
+/* The latch "among the last good set" that follows from an evaluation: as it was while the service is down, else
+ * whether the address is answered now. */
+
+#endif
