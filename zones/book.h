@@ -1,0 +1,27 @@
+/* zones/book.h
+ * What all workers answer from: the name image and one table a service. The book is published whole when the
+ * configuration changes, a single table when facts change; both by RCU, so a reader keeps what it found until its next
+ * quiescent state. Written by the builder thread alone. */
+#ifndef GSLB_ZONES_BOOK_H
+#define GSLB_ZONES_BOOK_H
+
+#include <stdint.h>
+
+#include "gslb/model/config.h"
+#include "zones/image.h"
+#include "zones/table.h"
+
+struct book {
+  struct image image;
+  const struct config *config; /* borrowed: the builder keeps it as long as the book */
+  struct table **tables;       /* by service; each published by RCU, never NULL */
+  uint32_t **turns;            /* by worker, then service: round robin counters, each worker's own */
+  uint32_t worker_count;
+};
+
+struct book *book_new(const struct config *config, int image_fd, uint32_t worker_count, struct errbuf *err);
+/* Maps the image; tables are NULL until the builder sets each. NULL: see err. */
+void book_free(struct book *book);
+/* After the grace period: frees its tables as well. */
+
+#endif

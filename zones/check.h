@@ -1,0 +1,19 @@
+/* zones/check.h
+ * Whether zones mean something: what a single record cannot show. Works on a settled tree. One thread. */
+#ifndef GSLB_ZONES_CHECK_H
+#define GSLB_ZONES_CHECK_H
+
+#include "gslb/base/problem.h"
+#include "zones/tree.h"
+
+#define CHECK_RRSET_SIZE_MOST 65000u /* bytes of an RRset in a message of at most 65,535 */
+
+void check_zones(const struct tree *tree, const bool *is_broken, struct problems *problems);
+/* SOA and NS, CNAME and DNAME beside or above what they exclude, name servers without address, RRsets that fit no
+ * message; static records in the places of balanced names. is_broken[zone]: the zone could not be read in full, so what
+ * it lacks is not told. */
+
+struct config_pos check_place(const struct config *config, const struct tree_node *node);
+/* Where the configuration asks for this balanced name. */
+
+#endif

@@ -1,0 +1,16 @@
+/* zones/compile.h
+ * Master files (read by ldns) and the configuration's balanced names, compiled to a name image. Runs in the short-lived
+ * child that prepares a configuration, in `gslbd --check-config` and in tests. One thread. */
+#ifndef GSLB_ZONES_COMPILE_H
+#define GSLB_ZONES_COMPILE_H
+
+#include "gslb/base/problem.h"
+#include "gslb/base/status.h"
+#include "gslb/model/config.h"
+
+enum status zones_compile(const struct config *config, int *fd, struct problems *problems);
+/* Reads all zones of the configuration and writes the image into a sealed memfd, whose descriptor the caller owns.
+ * STATUS_INVALID: problems tells what is wrong, with file and line (of the zone file, or of the configuration where a
+ * service clashes with a static record), and *fd is untouched. */
+
+#endif

@@ -1,0 +1,129 @@
+#include "zones/server.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <urcu-qsbr.h>
+
+#include "gslb/base/log.h"
+#include "gslb/base/memory.h"
+#include "zones/builder.h"
+#include "zones/worker.h"
+
+struct server {
+  struct child *child;
+  struct builder *builder;
+  uint32_t worker_count; /* fixed for this process: other sockets mean another process */
+  struct worker **workers;
+};
+
+static bool start_workers(struct server *server, struct errbuf *err) {
+  const struct config_server *config = &server->child->config->server;
+  for (uint32_t i = 0; i < server->worker_count; i++) {
+    struct worker_options options = {
+        .index = i,
+        .udp = server->child->udp + i * config->listen_count,
+        .tcp = server->child->tcp + i * config->listen_count,
+        .count = config->listen_count,
+        .udp_payload = (uint16_t)config->udp_payload,
+        .tcp_connections = config->tcp_connections,
+        .tcp_idle_ms = config->tcp_idle_ms,
+        .board = server->child->board,
+        .book = builder_book(server->builder),
+    };
+    server->workers[i] = worker_start(&options, err);
+    if (!server->workers[i])
+      return false;
+  }
+  return true;
+}
+
+static void take_config(struct server *server, const struct channel_message *message) {
+  struct child *child = server->child;
+  struct errbuf err = {""};
+  struct config *fresh;
+  enum status status = child_parse_config(message, &fresh, &err);
+  if (status == STATUS_OK && message->fd_count < 2)
+    status = errbuf_set(&err, STATUS_INVALID, "no name image came with it");
+  else if (status == STATUS_OK) {
+    status = builder_switch(server->builder, fresh, message->fds[1], server->worker_count, &err);
+    if (status != STATUS_OK)
+      config_free(fresh);
+  }
+  if (status != STATUS_OK) {
+    /* the supervisor waits for the word that does not come, and starts this process anew */
+    log_error("configuration %llu cannot be used: %s", (unsigned long long)message->generation, err.text);
+    return;
+  }
+  child->config = fresh;
+  child->generation = message->generation;
+  atomic_store(&child->board->gauges[BOARD_DNS_GENERATION], (int64_t)child->generation);
+  child_say(child, CHANNEL_TAKEN);
+}
+
+/* False: time to end. */
+static bool serve_channel(struct server *server) {
+  static struct channel_message message; /* too large for the stack */
+  enum status status = channel_receive(server->child->channel, &message);
+  if (status == STATUS_INVALID)
+    return true;
+  if (status != STATUS_OK || message.kind == CHANNEL_STOP)
+    return false;
+  if (message.kind == CHANNEL_CONFIG)
+    take_config(server, &message);
+  for (size_t i = 0; i < message.fd_count; i++)
+    close(message.fds[i]);
+  return true;
+}
+
+static void serve(struct server *server) {
+  struct child *child = server->child;
+  struct pollfd waits[2] = {
+      {.fd = child->channel, .events = POLLIN},
+      {.fd = child->bell.ears[BOARD_EAR_DNS], .events = POLLIN},
+  };
+  for (;;) {
+    int64_t wait_ms = builder_refresh(server->builder);
+    rcu_thread_offline();
+    int ready = poll(waits, 2, (int)wait_ms);
+    rcu_thread_online();
+    if (ready < 0 && errno != EINTR) {
+      log_error("poll: %s", strerror(errno));
+      return;
+    }
+    if (ready > 0 && waits[1].revents)
+      board_hear(&child->bell, BOARD_EAR_DNS);
+    if (ready > 0 && waits[0].revents && !serve_channel(server))
+      return;
+  }
+}
+
+int dns_run(struct child *child) {
+  struct errbuf err = {""};
+  struct server server = {.child = child, .worker_count = child->config->server.workers};
+  server.workers = mem_array(server.worker_count, sizeof *server.workers);
+  server.builder = builder_new(child->board, &child->house);
+  rcu_register_thread();
+  int exit_status = EXIT_FAILURE;
+  if (builder_switch(server.builder, child->config, child->image, server.worker_count, &err) != STATUS_OK) {
+    log_error("%s", err.text);
+  } else if (!start_workers(&server, &err)) {
+    log_error("%s", err.text);
+  } else {
+    atomic_store(&child->board->gauges[BOARD_DNS_GENERATION], (int64_t)child->generation);
+    child_say(child, CHANNEL_READY);
+    serve(&server);
+    exit_status = EXIT_SUCCESS;
+  }
+  rcu_thread_offline();
+  for (uint32_t i = 0; i < server.worker_count; i++)
+    worker_stop(server.workers[i]);
+  rcu_thread_online();
+  builder_free(server.builder);
+  child->config = NULL; /* the builder owned it */
+  rcu_unregister_thread();
+  free(server.workers);
+  return exit_status;
+}

@@ -1,0 +1,278 @@
+#include "zones/tcp.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "gslb/base/memory.h"
+#include "zones/wire.h"
+
+/* No query that we can answer comes near this; a longer one ends its connection. */
+#define TCP_QUERY_MOST 4096u
+#define TCP_PREFIX_SIZE 2u
+
+struct tcp_connection {
+  struct tcp_connection *older, *newer; /* by last activity; free ones are linked by newer */
+  int fd;                               /* -1: free */
+  int64_t active_ms; /* of the last whole query or reply; single bytes do not count, or a dripping peer would stay */
+  size_t in_used;
+  uint8_t *pending; /* a reply that the peer did not take whole; heap */
+  size_t pending_size, pending_sent;
+  uint64_t progress; /* whole queries answered and replies flushed */
+  bool is_ipv6;
+  bool is_ending; /* the peer sent its last byte */
+  uint8_t in[TCP_PREFIX_SIZE + TCP_QUERY_MOST];
+};
+
+struct tcp {
+  int epoll;
+  uint32_t limit, used;
+  int64_t idle_ms;
+  struct tcp_connection **all; /* allocated when first needed, kept */
+  uint32_t all_count;
+  struct tcp_connection *free;
+  struct tcp_connection *oldest, *newest;
+  uint8_t *reply; /* TCP_PREFIX_SIZE + WIRE_MESSAGE_MOST */
+};
+
+struct tcp *tcp_new(int epoll, uint32_t connections, int64_t idle_ms) {
+  struct tcp *tcp = mem_alloc(sizeof *tcp);
+  tcp->epoll = epoll;
+  tcp->limit = connections;
+  tcp->idle_ms = idle_ms;
+  tcp->all = mem_array(connections, sizeof *tcp->all);
+  tcp->reply = mem_alloc(TCP_PREFIX_SIZE + WIRE_MESSAGE_MOST);
+  return tcp;
+}
+
+static void unlink_connection(struct tcp *tcp, struct tcp_connection *connection) {
+  if (connection->older)
+    connection->older->newer = connection->newer;
+  else
+    tcp->oldest = connection->newer;
+  if (connection->newer)
+    connection->newer->older = connection->older;
+  else
+    tcp->newest = connection->older;
+}
+
+static void link_newest(struct tcp *tcp, struct tcp_connection *connection) {
+  connection->older = tcp->newest;
+  connection->newer = NULL;
+  if (tcp->newest)
+    tcp->newest->newer = connection;
+  else
+    tcp->oldest = connection;
+  tcp->newest = connection;
+}
+
+static void close_connection(struct tcp *tcp, struct tcp_connection *connection, struct board_worker *board) {
+  close(connection->fd);
+  connection->fd = -1;
+  free(connection->pending);
+  connection->pending = NULL;
+  unlink_connection(tcp, connection);
+  connection->newer = tcp->free;
+  tcp->free = connection;
+  tcp->used--;
+  board_count(board, BOARD_TCP_CLOSED);
+}
+
+void tcp_free(struct tcp *tcp) {
+  if (!tcp)
+    return;
+  for (uint32_t i = 0; i < tcp->all_count; i++) {
+    if (tcp->all[i]->fd >= 0)
+      close(tcp->all[i]->fd);
+    free(tcp->all[i]->pending);
+    free(tcp->all[i]);
+  }
+  free(tcp->all);
+  free(tcp->reply);
+  free(tcp);
+}
+
+static struct tcp_connection *take_free(struct tcp *tcp, struct board_worker *board) {
+  if (!tcp->free && tcp->all_count < tcp->limit) {
+    struct tcp_connection *fresh = mem_alloc(sizeof *fresh);
+    tcp->all[tcp->all_count++] = fresh;
+    return fresh;
+  }
+  if (!tcp->free) {
+    board_count(board, BOARD_TCP_REFUSED);
+    close_connection(tcp, tcp->oldest, board);
+  }
+  struct tcp_connection *connection = tcp->free;
+  tcp->free = connection->newer;
+  return connection;
+}
+
+void tcp_accept(struct tcp *tcp, int listening, int64_t now_ms, struct answerer *answerer) {
+  for (;;) {
+    struct sockaddr_storage peer;
+    socklen_t size = sizeof peer;
+    int fd = accept4(listening, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0 && (errno == ECONNABORTED || errno == EINTR))
+      continue;
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE) && tcp->oldest) {
+      close_connection(tcp, tcp->oldest, answerer->board); /* makes room for the one that waits */
+      continue;
+    }
+    if (fd < 0)
+      return;
+    struct tcp_connection *connection = take_free(tcp, answerer->board);
+    connection->fd = fd;
+    connection->active_ms = now_ms;
+    connection->in_used = 0;
+    connection->pending_size = connection->pending_sent = 0;
+    connection->is_ipv6 = peer.ss_family == AF_INET6;
+    connection->is_ending = false;
+    link_newest(tcp, connection);
+    tcp->used++;
+    board_count(answerer->board, BOARD_TCP_OPENED);
+    struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.ptr = connection};
+    if (epoll_ctl(tcp->epoll, EPOLL_CTL_ADD, fd, &event) != 0)
+      close_connection(tcp, connection, answerer->board);
+  }
+}
+
+/* Keeps what the peer did not take, and reads no more until it has. */
+static bool keep_pending(struct tcp *tcp, struct tcp_connection *connection, const uint8_t *data, size_t size) {
+  connection->pending = mem_alloc(size);
+  memcpy(connection->pending, data, size);
+  connection->pending_size = size;
+  connection->pending_sent = 0;
+  struct epoll_event event = {.events = EPOLLOUT, .data.ptr = connection};
+  return epoll_ctl(tcp->epoll, EPOLL_CTL_MOD, connection->fd, &event) == 0;
+}
+
+static bool send_reply(struct tcp *tcp, struct tcp_connection *connection, size_t size) {
+  wire_set_u16(tcp->reply, (uint16_t)size);
+  size += TCP_PREFIX_SIZE;
+  ssize_t sent = send(connection->fd, tcp->reply, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (sent < 0 && errno != EAGAIN && errno != EINTR)
+    return false;
+  size_t done = sent < 0 ? 0 : (size_t)sent;
+  return done == size || keep_pending(tcp, connection, tcp->reply + done, size - done);
+}
+
+static bool answer_one(struct tcp *tcp, struct tcp_connection *connection, const uint8_t *packet, size_t size,
+                       struct answerer *answerer, const struct book *book) {
+  struct query query;
+  board_count(answerer->board, BOARD_QUERIES_TCP);
+  if (connection->is_ipv6)
+    board_count(answerer->board, BOARD_QUERIES_IPV6);
+  switch (query_parse(packet, size, &query)) {
+  case QUERY_DROP_SHORT:
+    board_count(answerer->board, BOARD_DROPPED_SHORT);
+    return false;
+  case QUERY_DROP_RESPONSE:
+    board_count(answerer->board, BOARD_DROPPED_RESPONSE);
+    return false;
+  case QUERY_FINE:
+    break;
+  }
+  size_t length = answer_query(answerer, book, &query, false, tcp->reply + TCP_PREFIX_SIZE, WIRE_MESSAGE_MOST);
+  return send_reply(tcp, connection, length);
+}
+
+enum tcp_step { TCP_WAIT, TCP_AGAIN, TCP_CLOSE };
+
+/* Answers the whole queries in the buffer. */
+static enum tcp_step answer_buffered(struct tcp *tcp, struct tcp_connection *connection, struct answerer *answerer,
+                                     const struct book *book) {
+  size_t at = 0;
+  while (connection->in_used - at >= TCP_PREFIX_SIZE && !connection->pending) {
+    size_t size = wire_get_u16(connection->in + at);
+    if (size > TCP_QUERY_MOST || size < WIRE_HEADER_SIZE)
+      return TCP_CLOSE;
+    if (connection->in_used - at < TCP_PREFIX_SIZE + size)
+      break;
+    if (!answer_one(tcp, connection, connection->in + at + TCP_PREFIX_SIZE, size, answerer, book))
+      return TCP_CLOSE;
+    connection->progress++;
+    at += TCP_PREFIX_SIZE + size;
+  }
+  if (at) {
+    memmove(connection->in, connection->in + at, connection->in_used - at);
+    connection->in_used -= at;
+  }
+  return TCP_WAIT;
+}
+
+static enum tcp_step read_more(struct tcp_connection *connection) {
+  if (connection->is_ending || connection->in_used == sizeof connection->in)
+    return TCP_WAIT;
+  ssize_t got = recv(connection->fd, connection->in + connection->in_used, sizeof connection->in - connection->in_used,
+                     MSG_DONTWAIT);
+  if (got > 0) {
+    connection->in_used += (size_t)got;
+    return TCP_AGAIN;
+  }
+  if (got == 0) {
+    connection->is_ending = true;
+    return TCP_WAIT;
+  }
+  return errno == EAGAIN || errno == EINTR ? TCP_WAIT : TCP_CLOSE;
+}
+
+static enum tcp_step flush_pending(struct tcp *tcp, struct tcp_connection *connection) {
+  ssize_t sent = send(connection->fd, connection->pending + connection->pending_sent,
+                      connection->pending_size - connection->pending_sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (sent < 0)
+    return errno == EAGAIN || errno == EINTR ? TCP_WAIT : TCP_CLOSE;
+  connection->pending_sent += (size_t)sent;
+  if (connection->pending_sent < connection->pending_size)
+    return TCP_WAIT;
+  free(connection->pending);
+  connection->pending = NULL;
+  connection->progress++;
+  struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.ptr = connection};
+  return epoll_ctl(tcp->epoll, EPOLL_CTL_MOD, connection->fd, &event) == 0 ? TCP_AGAIN : TCP_CLOSE;
+}
+
+static enum tcp_step serve(struct tcp *tcp, struct tcp_connection *connection, struct answerer *answerer,
+                           const struct book *book) {
+  if (connection->pending) {
+    enum tcp_step step = flush_pending(tcp, connection);
+    if (step != TCP_AGAIN)
+      return step;
+  }
+  enum tcp_step read = read_more(connection);
+  if (read == TCP_CLOSE)
+    return TCP_CLOSE;
+  enum tcp_step step = answer_buffered(tcp, connection, answerer, book);
+  if (step != TCP_WAIT || connection->pending)
+    return step;
+  return connection->is_ending ? TCP_CLOSE : TCP_WAIT; /* at its end all that can be answered is */
+}
+
+void tcp_event(struct tcp *tcp, struct tcp_connection *connection, int64_t now_ms, struct answerer *answerer,
+               const struct book *book) {
+  if (connection->fd < 0)
+    return; /* closed earlier in the same round */
+  uint64_t before = connection->progress;
+  if (serve(tcp, connection, answerer, book) == TCP_CLOSE) {
+    close_connection(tcp, connection, answerer->board);
+    return;
+  }
+  if (connection->progress != before) {
+    connection->active_ms = now_ms;
+    unlink_connection(tcp, connection);
+    link_newest(tcp, connection);
+  }
+}
+
+int tcp_expire(struct tcp *tcp, int64_t now_ms, struct answerer *answerer) {
+  while (tcp->oldest) {
+    int64_t left_ms = tcp->oldest->active_ms + tcp->idle_ms - now_ms;
+    if (left_ms > 0)
+      return left_ms < 60000 ? (int)left_ms : 60000;
+    board_count(answerer->board, BOARD_TCP_TIMEOUT);
+    close_connection(tcp, tcp->oldest, answerer->board);
+  }
+  return -1;
+}

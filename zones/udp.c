@@ -1,0 +1,141 @@
+#include "zones/udp.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "gslb/base/memory.h"
+#include "zones/wire.h"
+
+/* A query beyond this is malformed for us: a name, an OPT and its options stay far below. */
+#define UDP_QUERY_MOST 2048u
+#define UDP_CONTROL_SIZE 64u
+
+struct udp_slot {
+  struct sockaddr_storage peer;
+  struct iovec in_part, out_part;
+  _Alignas(struct cmsghdr) uint8_t control[UDP_CONTROL_SIZE];
+};
+
+struct udp {
+  struct mmsghdr in[UDP_BATCH];
+  struct mmsghdr out[UDP_BATCH];
+  struct udp_slot slots[UDP_BATCH];
+  size_t payload;
+  uint8_t *queries; /* UDP_BATCH of UDP_QUERY_MOST bytes */
+  uint8_t *replies; /* UDP_BATCH of payload bytes */
+};
+
+struct udp *udp_new(size_t payload) {
+  struct udp *udp = mem_alloc(sizeof *udp);
+  udp->payload = payload;
+  udp->queries = mem_array(UDP_BATCH, UDP_QUERY_MOST);
+  udp->replies = mem_array(UDP_BATCH, payload);
+  for (size_t i = 0; i < UDP_BATCH; i++) {
+    struct udp_slot *slot = &udp->slots[i];
+    slot->in_part = (struct iovec){.iov_base = udp->queries + i * UDP_QUERY_MOST, .iov_len = UDP_QUERY_MOST};
+    udp->in[i].msg_hdr = (struct msghdr){.msg_name = &slot->peer,
+                                         .msg_namelen = sizeof slot->peer,
+                                         .msg_iov = &slot->in_part,
+                                         .msg_iovlen = 1,
+                                         .msg_control = slot->control,
+                                         .msg_controllen = UDP_CONTROL_SIZE};
+  }
+  return udp;
+}
+
+void udp_free(struct udp *udp) {
+  if (!udp)
+    return;
+  free(udp->queries);
+  free(udp->replies);
+  free(udp);
+}
+
+/* The reply leaves from the address that the query came to, by whatever interface routing says. */
+static void keep_source_address(struct msghdr *message) {
+  for (struct cmsghdr *part = CMSG_FIRSTHDR(message); part; part = CMSG_NXTHDR(message, part)) {
+    if (part->cmsg_level == IPPROTO_IP && part->cmsg_type == IP_PKTINFO) {
+      struct in_pktinfo info;
+      memcpy(&info, CMSG_DATA(part), sizeof info);
+      info.ipi_ifindex = 0;
+      memcpy(CMSG_DATA(part), &info, sizeof info);
+    } else if (part->cmsg_level == IPPROTO_IPV6 && part->cmsg_type == IPV6_PKTINFO) {
+      struct in6_pktinfo info;
+      memcpy(&info, CMSG_DATA(part), sizeof info);
+      if (!IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr))
+        info.ipi6_ifindex = 0;
+      memcpy(CMSG_DATA(part), &info, sizeof info);
+    }
+  }
+}
+
+static size_t answer_datagram(struct udp *udp, size_t index, struct answerer *answerer, const struct book *book,
+                              uint8_t *reply) {
+  struct query query;
+  board_count(answerer->board, BOARD_QUERIES_UDP);
+  if (udp->slots[index].peer.ss_family == AF_INET6)
+    board_count(answerer->board, BOARD_QUERIES_IPV6);
+  const uint8_t *packet = udp->slots[index].in_part.iov_base;
+  switch (query_parse(packet, udp->in[index].msg_len, &query)) {
+  case QUERY_DROP_SHORT:
+    board_count(answerer->board, BOARD_DROPPED_SHORT);
+    return 0;
+  case QUERY_DROP_RESPONSE:
+    board_count(answerer->board, BOARD_DROPPED_RESPONSE);
+    return 0;
+  case QUERY_FINE:
+    break;
+  }
+  if ((udp->in[index].msg_hdr.msg_flags & MSG_TRUNC) && query.rcode == RCODE_NOERROR)
+    query.rcode = RCODE_FORMERR;
+  return answer_query(answerer, book, &query, true, reply, udp->payload);
+}
+
+static void send_batch(struct udp *udp, int fd, unsigned count, struct answerer *answerer) {
+  unsigned sent = 0;
+  while (sent < count) {
+    int done = sendmmsg(fd, udp->out + sent, count - sent, 0);
+    if (done > 0) {
+      sent += (unsigned)done;
+      continue;
+    }
+    if (done < 0 && errno == EINTR)
+      continue;
+    board_count(answerer->board, BOARD_SEND_FAILED); /* this one cannot be sent; the next may */
+    sent++;
+  }
+}
+
+int udp_serve(struct udp *udp, int fd, struct answerer *answerer, const struct book *book) {
+  int received = recvmmsg(fd, udp->in, UDP_BATCH, MSG_DONTWAIT, NULL);
+  if (received <= 0)
+    return 0;
+  unsigned ready = 0;
+  for (int i = 0; i < received; i++) {
+    struct msghdr *in = &udp->in[i].msg_hdr;
+    uint8_t *reply = udp->replies + ready * udp->payload;
+    size_t size = answer_datagram(udp, (size_t)i, answerer, book, reply);
+    if (size) {
+      if (in->msg_controllen)
+        keep_source_address(in);
+      struct udp_slot *slot = &udp->slots[ready];
+      slot->out_part = (struct iovec){.iov_base = reply, .iov_len = size};
+      udp->out[ready++].msg_hdr = (struct msghdr){.msg_name = in->msg_name,
+                                                  .msg_namelen = in->msg_namelen,
+                                                  .msg_iov = &slot->out_part,
+                                                  .msg_iovlen = 1,
+                                                  .msg_control = in->msg_controllen ? in->msg_control : NULL,
+                                                  .msg_controllen = in->msg_controllen};
+    }
+  }
+  send_batch(udp, fd, ready, answerer);
+  for (int i = 0; i < received; i++) {
+    udp->in[i].msg_hdr.msg_namelen = sizeof udp->slots[i].peer;
+    udp->in[i].msg_hdr.msg_controllen = UDP_CONTROL_SIZE;
+  }
+  return received;
+}
