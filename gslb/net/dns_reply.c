@@ -1,0 +1,231 @@
+#include "gslb/net/dns_reply.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include <ares.h>
+#include <arpa/nameser.h>
+
+#include "gslb/base/addr.h"
+
+#define MESSAGE_MOST 65535u
+
+struct reader { /* stays within [at, end); a failed read leaves is_bad set and gives zeroes */
+  const uint8_t *message;
+  size_t size; /* of the message */
+  size_t at, end;
+  bool is_bad;
+};
+
+static unsigned read_bytes(struct reader *reader, unsigned count) {
+  if (reader->is_bad || reader->end - reader->at < count) {
+    reader->is_bad = true;
+    return 0;
+  }
+  unsigned value = 0;
+  for (unsigned i = 0; i < count; i++)
+    value = value << 8 | reader->message[reader->at++];
+  return value;
+}
+
+static char *read_name(struct reader *reader) {
+  /* free it with ares_free_string; NULL when it does not fit */
+  char *name = NULL;
+  long used = 0;
+  if (reader->is_bad || reader->at >= reader->end ||
+      ares_expand_name(reader->message + reader->at, reader->message, (int)reader->size, &name, &used) !=
+          ARES_SUCCESS) {
+    reader->is_bad = true;
+    return NULL;
+  }
+  reader->at += (size_t)used;
+  if (reader->at > reader->end) {
+    ares_free_string(name);
+    reader->is_bad = true;
+    return NULL;
+  }
+  return name;
+}
+
+static void skip_name(struct reader *reader) {
+  ares_free_string(read_name(reader));
+}
+
+/* Expected data is read word by word: *data moves behind the next word. */
+static size_t next_word(const char **data, const char **word) {
+  *data += strspn(*data, " \t");
+  *word = *data;
+  size_t length = strcspn(*data, " \t");
+  *data += length;
+  return length;
+}
+
+static bool name_matches(struct reader *reader, const char **data) {
+  const char *word;
+  size_t length = next_word(data, &word);
+  if (length > 0 && word[length - 1] == '.')
+    length--;
+  char *name = read_name(reader);
+  bool same = name && strlen(name) == length && strncasecmp(name, word, length) == 0;
+  ares_free_string(name);
+  return same;
+}
+
+static bool number_matches(struct reader *reader, unsigned size, const char **data) {
+  const char *word;
+  size_t length = next_word(data, &word);
+  char text[16];
+  int written = snprintf(text, sizeof text, "%u", read_bytes(reader, size));
+  return !reader->is_bad && length == (size_t)written && memcmp(word, text, length) == 0;
+}
+
+static bool address_matches(struct reader *reader, uint8_t family, const char *data) {
+  struct addr wanted;
+  const char *word;
+  char text[ADDR_TEXT_SIZE];
+  size_t length = next_word(&data, &word);
+  if (length >= sizeof text)
+    return false;
+  memcpy(text, word, length);
+  text[length] = '\0';
+  return addr_parse(text, &wanted) == STATUS_OK && wanted.family == family &&
+         reader->end - reader->at == addr_length(&wanted) &&
+         memcmp(reader->message + reader->at, wanted.bytes, addr_length(&wanted)) == 0;
+}
+
+static bool next_text_byte(const char **data, bool *is_quoted, uint8_t *byte) {
+  const char *at = *data;
+  while (*at == '"') {
+    *is_quoted = !*is_quoted;
+    at++;
+    if (!*is_quoted)
+      at += strspn(at, " \t"); /* what stands between strings is not of them */
+  }
+  if (!*at)
+    return false;
+  if (at[0] == '\\' && isdigit((unsigned char)at[1]) && isdigit((unsigned char)at[2]) &&
+      isdigit((unsigned char)at[3])) {
+    *byte = (uint8_t)((at[1] - '0') * 100 + (at[2] - '0') * 10 + (at[3] - '0'));
+    at += 4;
+  } else {
+    if (at[0] == '\\' && at[1])
+      at++;
+    *byte = (uint8_t)*at++;
+  }
+  *data = at;
+  return true;
+}
+
+static bool text_matches(struct reader *reader, const char *data) {
+  bool is_quoted = false;
+  uint8_t wanted;
+  while (reader->at < reader->end) {
+    unsigned length = read_bytes(reader, 1);
+    for (unsigned i = 0; i < length; i++) {
+      uint8_t byte = (uint8_t)read_bytes(reader, 1);
+      if (reader->is_bad || !next_text_byte(&data, &is_quoted, &wanted) || wanted != byte)
+        return false;
+    }
+  }
+  return !next_text_byte(&data, &is_quoted, &wanted);
+}
+
+static bool hex_matches(struct reader *reader, const char *data) {
+  const char *word;
+  if (next_word(&data, &word) != 2 || memcmp(word, "\\#", 2) != 0)
+    return false;
+  char text[16];
+  size_t length = next_word(&data, &word);
+  int written = snprintf(text, sizeof text, "%zu", reader->end - reader->at);
+  if (length != (size_t)written || memcmp(word, text, length) != 0)
+    return false;
+  while (reader->at < reader->end) {
+    data += strspn(data, " \t");
+    snprintf(text, sizeof text, "%02x", read_bytes(reader, 1));
+    if (strncasecmp(data, text, 2) != 0)
+      return false;
+    data += 2;
+  }
+  return data[strspn(data, " \t")] == '\0';
+}
+
+static bool words_match(struct reader *reader, const char *form, const char *data) {
+  /* form: n a name, 2 and 4 a number of so many bytes */
+  for (; *form; form++) {
+    bool same = *form == 'n' ? name_matches(reader, &data) : number_matches(reader, (unsigned)(*form - '0'), &data);
+    if (!same)
+      return false;
+  }
+  return reader->at == reader->end && data[strspn(data, " \t")] == '\0';
+}
+
+static bool data_matches(struct reader *reader, uint16_t type, const char *data) {
+  switch (type) {
+  case ns_t_a:
+    return address_matches(reader, 4, data);
+  case ns_t_aaaa:
+    return address_matches(reader, 6, data);
+  case ns_t_ns:
+  case ns_t_cname:
+  case ns_t_ptr:
+  case ns_t_dname:
+    return words_match(reader, "n", data);
+  case ns_t_mx:
+    return words_match(reader, "2n", data);
+  case ns_t_srv:
+    return words_match(reader, "222n", data);
+  case ns_t_soa:
+    return words_match(reader, "nn44444", data);
+  case ns_t_txt:
+    return text_matches(reader, data);
+  default:
+    return hex_matches(reader, data);
+  }
+}
+
+enum status dns_reply_rcode(const uint8_t *bytes, size_t length, int *rcode) {
+  if (length < NS_HFIXEDSZ || !(bytes[2] & 0x80))
+    return STATUS_INVALID;
+  *rcode = bytes[3] & 0x0f;
+  return STATUS_OK;
+}
+
+bool dns_reply_has(const uint8_t *bytes, size_t length, uint16_t type, const char *data) {
+  struct reader reader = {.message = bytes, .size = length, .end = length};
+  if (length > MESSAGE_MOST)
+    return false;
+  read_bytes(&reader, 4);
+  unsigned questions = read_bytes(&reader, 2);
+  unsigned answers = read_bytes(&reader, 2);
+  read_bytes(&reader, 4);
+  for (unsigned i = 0; i < questions && !reader.is_bad; i++) {
+    skip_name(&reader);
+    read_bytes(&reader, 4);
+  }
+  for (unsigned i = 0; i < answers && !reader.is_bad; i++) {
+    skip_name(&reader);
+    unsigned found_type = read_bytes(&reader, 2);
+    unsigned found_class = read_bytes(&reader, 2);
+    read_bytes(&reader, 4);
+    unsigned size = read_bytes(&reader, 2);
+    if (reader.is_bad || reader.end - reader.at < size)
+      return false;
+    struct reader inside = reader;
+    inside.end = reader.at + size;
+    if (found_type == type && found_class == ns_c_in && data_matches(&inside, type, data))
+      return true;
+    reader.at += size;
+  }
+  return false;
+}
+
+const char *dns_reply_rcode_text(int rcode, char text[16]) {
+  static const char *const names[] = {"NOERROR",  "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED",
+                                      "YXDOMAIN", "YXRRSET", "NXRRSET",  "NOTAUTH",  "NOTZONE"};
+  if (rcode >= 0 && (size_t)rcode < sizeof names / sizeof *names)
+    return names[rcode];
+  snprintf(text, 16, "RCODE%d", rcode);
+  return text;
+}

@@ -1,0 +1,25 @@
+/* gslb/net/dns_reply.h
+ * Reads the DNS message that a server sent back: response code, and whether a record with certain data is in it. The
+ * bytes are foreign: every length is checked. Pure; any thread. */
+#ifndef GSLB_NET_DNS_REPLY_H
+#define GSLB_NET_DNS_REPLY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gslb/base/status.h"
+
+enum status dns_reply_rcode(const uint8_t *bytes, size_t length, int *rcode);
+/* The response code of the header, 0 to 15. STATUS_INVALID: shorter than a header, or not a response. */
+
+bool dns_reply_has(const uint8_t *bytes, size_t length, uint16_t type, const char *data);
+/* Whether the answer section has a record of that type (class IN) whose data is what the presentation form in data
+ * says. Addresses are compared as addresses, names without regard to case or a last dot, numbers as written, TXT by the
+ * strings put together (data quoted or not); other types by RFC 3597 section 5: "\# 4 c0000235". A message that breaks
+ * off has only the records before that point. */
+
+const char *dns_reply_rcode_text(int rcode, char text[16]);
+/* "NOERROR", "SERVFAIL", or "RCODE11"; a constant, or written to text. */
+
+#endif

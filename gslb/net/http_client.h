@@ -1,0 +1,53 @@
+/* gslb/net/http_client.h
+ * HTTP/1.1 GET to a given address, many at once, on a loop: libcurl's multi interface, and the only file that knows
+ * libcurl. No names are looked up, no proxy or redirect is followed, each transfer has a connection of its own. Belongs
+ * to the loop's thread. */
+#ifndef GSLB_NET_HTTP_CLIENT_H
+#define GSLB_NET_HTTP_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gslb/base/addr.h"
+#include "gslb/net/loop.h"
+#include "gslb/net/outcome.h"
+
+#define HTTP_CLIENT_HEAD_MOST 65536u /* bytes of status line and header fields; more is NET_PROTOCOL */
+
+struct http_client;
+struct http_transfer;
+
+struct http_request {
+  struct addr address; /* with the port */
+  const char *host;    /* sent in Host */
+  const char *path;    /* request target, sent as it stands: "/health?full=1" */
+  int64_t timeout_ms;  /* for all of it, above 0 */
+  size_t body_most;    /* bytes of body to keep; the transfer ends when they are full */
+};
+
+struct http_reply {
+  enum net_outcome outcome;
+  const char *detail; /* more about an outcome other than NET_ANSWERED, for people; "" for none */
+  int status;         /* with NET_ANSWERED */
+  const char *body;   /* with NET_ANSWERED; NUL-terminated after body_length bytes */
+  size_t body_length;
+  uint32_t duration_us; /* from the start to the end of the answer */
+};
+
+typedef void http_done(void *context, const struct http_reply *reply);
+/* reply and all in it are borrowed until the callback returns. */
+
+struct http_client *http_client_new(struct loop *loop);
+/* Borrows the loop. Never NULL. */
+void http_client_free(struct http_client *client);
+/* Cancels what still runs. NULL is fine. Before loop_free. */
+
+struct http_transfer *http_client_start(struct http_client *client, const struct http_request *request, http_done *done,
+                                        void *context);
+/* Copies the request; done is called once, from the loop and never within this call, unless cancelled. The handle is
+ * borrowed until done is called or it is cancelled. */
+void http_client_cancel(struct http_transfer *transfer);
+/* done is not called any more. */
+
+#endif

@@ -1,0 +1,107 @@
+#include "probes/watch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "gslb/base/memory.h"
+
+static int compare_keys(const struct record_key *a, const struct record_key *b) {
+  size_t shorter = a->size < b->size ? a->size : b->size;
+  int order = memcmp(a->bytes, b->bytes, shorter);
+  if (order != 0)
+    return order;
+  return (a->size > b->size) - (a->size < b->size);
+}
+
+static int compare_watches(const void *a, const void *b) {
+  const struct watch *const *left = a, *const *right = b;
+  return compare_keys(&(*left)->item.key, &(*right)->item.key);
+}
+
+static struct watch *watch_new(const struct config_service *service, const struct config_member *member,
+                               const struct addr *address, const struct config_monitor *monitor) {
+  struct watch *watch = mem_alloc(sizeof *watch);
+  record_key_probe(service->name, member->name, address, monitor->name, &watch->item.key);
+  watch->target.monitor = monitor;
+  watch->target.service = service->name;
+  watch->target.address = *address;
+  watch->target.address.port = monitor->port;
+  watch->member = member->name;
+  return watch;
+}
+
+static void drop_doubles(struct watch_list *list) {
+  size_t kept = 0;
+  for (size_t i = 0; i < list->count; i++) {
+    if (kept > 0 && compare_watches(&list->items[kept - 1], &list->items[i]) == 0)
+      free(list->items[i]);
+    else
+      list->items[kept++] = list->items[i];
+  }
+  list->count = kept;
+}
+
+void watch_list_build(const struct config *config, struct watch_list *out) {
+  struct watch_list list = {0};
+  size_t capacity = 0;
+  for (size_t s = 0; s < config->service_count; s++) {
+    const struct config_service *service = &config->services[s];
+    for (size_t m = 0; m < service->member_count; m++) {
+      const struct config_member *member = &service->members[m];
+      size_t more = member->address_count * service->monitor_count;
+      list.items = mem_grow(list.items, &capacity, list.count + more, sizeof(struct watch *));
+      for (size_t a = 0; a < member->address_count; a++)
+        for (size_t p = 0; p < service->monitor_count; p++)
+          list.items[list.count++] =
+              watch_new(service, member, &member->addresses[a], &config->monitors[service->monitors[p]]);
+    }
+  }
+  if (list.count > 0)
+    qsort(list.items, list.count, sizeof(struct watch *), compare_watches);
+  drop_doubles(&list);
+  *out = list;
+}
+
+void watch_list_release(struct watch_list *list) {
+  for (size_t i = 0; i < list->count; i++)
+    free(list->items[i]);
+  free(list->items);
+  *list = (struct watch_list){0};
+}
+
+struct watch *watch_list_find(const struct watch_list *list, const struct record_key *key) {
+  size_t low = 0, high = list->count;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    int order = compare_keys(key, &list->items[middle]->item.key);
+    if (order == 0)
+      return list->items[middle];
+    if (order < 0)
+      high = middle;
+    else
+      low = middle + 1;
+  }
+  return NULL;
+}
+
+static bool same_text(const char *a, const char *b) {
+  return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool same_ranges(const struct config_monitor *a, const struct config_monitor *b) {
+  if (a->expect_status_count != b->expect_status_count)
+    return false;
+  for (size_t i = 0; i < a->expect_status_count; i++)
+    if (a->expect_status[i].first != b->expect_status[i].first || a->expect_status[i].last != b->expect_status[i].last)
+      return false;
+  return true;
+}
+
+bool watch_probes_alike(const struct watch *a, const struct watch *b) {
+  const struct config_monitor *x = a->target.monitor, *y = b->target.monitor;
+  return addr_equal(&a->target.address, &b->target.address) && x->type == y->type && x->interval_ms == y->interval_ms &&
+         x->timeout_ms == y->timeout_ms && x->rise == y->rise && x->fall == y->fall && same_text(x->path, y->path) &&
+         same_text(x->host, y->host) && same_ranges(x, y) && same_text(x->expect_body, y->expect_body) &&
+         same_text(x->query_name, y->query_name) && x->query_type == y->query_type &&
+         x->expect_rcode == y->expect_rcode && same_text(x->expect_answer, y->expect_answer);
+}

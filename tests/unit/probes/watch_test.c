@@ -1,0 +1,117 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "probes/watch.h"
+
+static uint32_t monitor_indices[] = {0, 1};
+
+struct scene {
+  struct config config;
+  struct config_monitor monitors[2];
+  struct config_service services[2];
+  struct config_member members[2];
+  struct addr addresses[3];
+  struct watch_list list;
+};
+
+static int set_up(void **state) {
+  struct scene *scene = calloc(1, sizeof *scene);
+  scene->monitors[0] = (struct config_monitor){.name = "web", .port = 8080, .interval_ms = 1000, .path = "/"};
+  scene->monitors[1] = (struct config_monitor){.name = "port", .type = MONITOR_TCP, .port = 22, .interval_ms = 500};
+  addr_parse("127.0.0.11", &scene->addresses[0]);
+  addr_parse("::1", &scene->addresses[1]);
+  addr_parse("127.0.0.12", &scene->addresses[2]);
+  scene->members[0] = (struct config_member){.name = "m1", .addresses = scene->addresses, .address_count = 2};
+  scene->members[1] = (struct config_member){.name = "m2", .addresses = scene->addresses + 2, .address_count = 1};
+  struct config_service both = {.name = "b.example.com",
+                                .monitors = monitor_indices,
+                                .monitor_count = 2,
+                                .members = scene->members,
+                                .member_count = 2};
+  scene->services[0] = scene->services[1] = both;
+  scene->services[1].name = "a.example.com";
+  scene->services[1].monitor_count = 1;
+  scene->config =
+      (struct config){.monitors = scene->monitors, .monitor_count = 2, .services = scene->services, .service_count = 2};
+  *state = scene;
+  return 0;
+}
+
+static int tear_down(void **state) {
+  struct scene *scene = *state;
+  watch_list_release(&scene->list);
+  free(scene);
+  return 0;
+}
+
+static void each_address_is_watched_by_each_monitor_of_its_service(void **state) {
+  struct scene *scene = *state;
+  watch_list_build(&scene->config, &scene->list);
+  assert_int_equal(scene->list.count, 9);
+  for (size_t i = 0; i < scene->list.count; i++) {
+    struct watch *watch = scene->list.items[i];
+    assert_ptr_equal(watch_list_find(&scene->list, &watch->item.key), watch);
+    assert_int_equal(watch->target.address.port, watch->target.monitor->port);
+    /* the journal reads the service's name off the key */
+    assert_string_equal((const char *)watch->item.key.bytes, watch->target.service);
+  }
+  struct record_key key;
+  record_key_probe("a.example.com", "m1", &scene->addresses[0], "port", &key);
+  assert_null(watch_list_find(&scene->list, &key));
+}
+
+static void what_is_named_twice_is_watched_once(void **state) {
+  struct scene *scene = *state;
+  scene->services[1].name = "b.example.com";
+  watch_list_build(&scene->config, &scene->list);
+  assert_int_equal(scene->list.count, 6);
+}
+
+static void empty_configuration_has_no_watches(void **state) {
+  struct scene *scene = *state;
+  scene->config.service_count = 0;
+  watch_list_build(&scene->config, &scene->list);
+  assert_int_equal(scene->list.count, 0);
+  struct record_key key;
+  record_key_service("a", &key);
+  assert_null(watch_list_find(&scene->list, &key));
+}
+
+static void changed_monitor_is_not_alike(void **state) {
+  struct scene *scene = *state;
+  struct config_monitor other = scene->monitors[0];
+  watch_list_build(&scene->config, &scene->list);
+  struct watch *watch = scene->list.items[0];
+  watch->target.monitor = &scene->monitors[0];
+  struct watch copy = *watch;
+  char path[] = "/";
+  copy.target.monitor = &other;
+  other.path = path;
+  assert_true(watch_probes_alike(watch, &copy));
+  other.interval_ms = 2000;
+  assert_false(watch_probes_alike(watch, &copy));
+  other.interval_ms = 1000;
+  other.host = "inside";
+  assert_false(watch_probes_alike(watch, &copy));
+  other.host = NULL;
+  copy.target.address.port = 1;
+  assert_false(watch_probes_alike(watch, &copy));
+}
+
+#define WATCH_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      WATCH_TEST(each_address_is_watched_by_each_monitor_of_its_service),
+      WATCH_TEST(what_is_named_twice_is_watched_once),
+      WATCH_TEST(empty_configuration_has_no_watches),
+      WATCH_TEST(changed_monitor_is_not_alike),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
