@@ -1,0 +1,61 @@
+#include "gslb/admin/cause.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "gslb/base/addr.h"
+
+void cause_of_address(const struct config *config, const struct service_facts *facts,
+                      const struct evaluation *evaluation, size_t member, size_t address, struct cause *out) {
+  const struct address_state *state = &evaluation->members[member].addresses[address];
+  if (!state->cause) {
+    *out = (struct cause){.text = "no monitor"};
+    return;
+  }
+  const struct config_service *service = facts->service;
+  const char *monitor = config->monitors[service->monitors[state->cause_monitor]].name;
+  out->since_ms = state->cause->since_ms;
+  snprintf(out->text, sizeof out->text, "%s: %s", monitor,
+           state->cause->reason[0] ? state->cause->reason : "no result yet");
+}
+
+/* The address whose probes brought the member's state about. */
+static size_t deciding_address(const struct config_member *member, const struct member_state *state) {
+  bool is_failure = state->probe_state == HEALTH_DOWN || state->probe_state == HEALTH_DEGRADED;
+  enum health wanted = is_failure ? HEALTH_DOWN : state->probe_state;
+  size_t best = SIZE_MAX;
+  for (size_t i = 0; i < member->address_count; i++) {
+    const struct address_state *candidate = &state->addresses[i];
+    if (candidate->state != wanted || !candidate->cause)
+      continue;
+    if (best == SIZE_MAX) {
+      best = i;
+      continue;
+    }
+    int64_t since_ms = candidate->cause->since_ms, best_ms = state->addresses[best].cause->since_ms;
+    if (is_failure ? since_ms > best_ms : since_ms < best_ms)
+      best = i;
+  }
+  return best == SIZE_MAX ? 0 : best;
+}
+
+void cause_of_member(const struct config *config, const struct service_facts *facts,
+                     const struct evaluation *evaluation, size_t member, struct cause *out) {
+  const struct member_state *state = &evaluation->members[member];
+  const struct config_member *configured = &facts->service->members[member];
+  if (state->decided_by == INPUT_ADMIN) {
+    const struct override_record *override = &facts->members[member].override;
+    out->since_ms = override->set_ms;
+    snprintf(out->text, sizeof out->text, "operator %s: %s", override->who, override->why);
+    return;
+  }
+  size_t address = deciding_address(configured, state);
+  struct cause cause;
+  cause_of_address(config, facts, evaluation, member, address, &cause);
+  out->since_ms = cause.since_ms;
+  char text[ADDR_TEXT_SIZE];
+  bool names_address = configured->address_count > 1 && state->probe_state != HEALTH_UP && state->addresses[address].cause;
+  snprintf(out->text, sizeof out->text, "%s%s%.*s",
+           names_address ? addr_format(&configured->addresses[address], text) : "", names_address ? " " : "",
+           (int)(sizeof out->text - ADDR_TEXT_SIZE - 2), cause.text);
+}

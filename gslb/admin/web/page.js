@@ -1,0 +1,255 @@
+// The status page: asks the interface every two seconds and redraws what changed. Everything is put in as text, never
+// as markup, since reasons come from the network.
+
+const EVERY_MS = 2000;
+const ANSWER_WITHIN_MS = 5000;
+const ALL_MEMBERS_MOST = 500; // above, only the members of opened services are asked for
+const OPENED_AT_FIRST = 10;
+const EVENTS = 30;
+
+const LOOKS = {
+  up: "good", normal: "good", degraded: "warn", draining: "warn", unknown: "other", down: "bad",
+  "down-all": "bad", "down-last": "bad", "down-empty": "bad",
+};
+const MODES = {
+  normal: "normal", unknown: "no state known yet", draining: "only draining members left",
+  "down-all": "all down: answering with all", "down-last": "all down: answering with the last good ones",
+  "down-empty": "all down: answering with none",
+};
+const URGENCY = { bad: 0, warn: 1, other: 2, good: 3 };
+
+let before = null; // counters at the last answer: {at_ms, queries, members: Map}
+let answeredAt = null; // wall clock of the last whole answer
+const opened = new Map(); // service -> whether the person opened or closed it
+
+function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children.filter((child) => child !== null && child !== undefined));
+  return made;
+}
+
+function badge(word, text = word) {
+  return element("span", { class: `badge ${LOOKS[word] ?? "other"}` }, text);
+}
+
+function duration(seconds) {
+  if (seconds === null || seconds === undefined) return "–";
+  const whole = Math.floor(seconds);
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  if (whole < 86400) return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+  return `${Math.floor(whole / 86400)} d ${Math.floor((whole % 86400) / 3600)} h`;
+}
+
+function count(number) {
+  return number.toLocaleString("en-US").replaceAll(",", "\u202f");
+}
+
+function rate(perSecond) {
+  if (perSecond === null) return "…";
+  return perSecond >= 100 ? count(Math.round(perSecond)) : perSecond.toFixed(1);
+}
+
+function milliseconds(microseconds) {
+  return microseconds === null ? null : `${(microseconds / 1000).toFixed(microseconds < 10000 ? 1 : 0)} ms`;
+}
+
+function clock(rfc3339) {
+  const at = new Date(rfc3339);
+  const day = at.toDateString() === new Date().toDateString() ? "" : `${at.toISOString().slice(0, 10)} `;
+  return day + at.toTimeString().slice(0, 8);
+}
+
+async function ask(path) {
+  const answer = await fetch(path, { signal: AbortSignal.timeout(ANSWER_WITHIN_MS), cache: "no-store" });
+  if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
+  return answer.json();
+}
+
+// The worse of the service's mode and, at most as a warning, its members: they are answered around.
+function lookOf(service, members = []) {
+  const own = LOOKS[service.mode] ?? "other";
+  const is_whole = service.members_up === service.members_total && members.every((member) => member.state === "up");
+  return own === "good" && !is_whole ? "warn" : own;
+}
+
+function isOpen(service, openedSoFar) {
+  if (opened.has(service.name)) return opened.get(service.name);
+  return openedSoFar < OPENED_AT_FIRST || service.total_shown <= ALL_MEMBERS_MOST;
+}
+
+async function askMembers(services) {
+  const total = services.reduce((sum, service) => sum + service.members_total, 0);
+  let openCount = 0;
+  for (const service of services) {
+    service.total_shown = total;
+    service.is_open = isOpen(service, openCount);
+    if (service.is_open) openCount++;
+  }
+  if (total <= ALL_MEMBERS_MOST) return (await ask("/v1/members")).members;
+  const lists = [];
+  for (const service of services.filter((one) => one.is_open))
+    lists.push((await ask(`/v1/members?service=${encodeURIComponent(service.name)}`)).members);
+  return lists.flat();
+}
+
+// Counters begin again at 0 with a new daemon, and a rate across that would be nonsense.
+function perSecond(now, then, seconds) {
+  return then === undefined || now < then || seconds <= 0 ? null : (now - then) / seconds;
+}
+
+function drawSummary(status, queriesPerSecond) {
+  const processes = element("dd");
+  for (const process of status.processes) {
+    const again = process.restarts ? `, restarted ${process.restarts}×` : "";
+    processes.append(process.pid ? `${process.name} ${process.pid}${again}` : badge("down", `${process.name} is not running`),
+                     element("br"));
+  }
+  const queries = status.queries.udp === undefined ? null : status.queries.udp + status.queries.tcp;
+  const rows = [
+    ["queries/s", rate(queriesPerSecond)],
+    ["queries", queries === null ? "–" : `${count(queries)} (UDP ${count(status.queries.udp)}, TCP ${count(status.queries.tcp)})`],
+    ["answers", status.queries.noerror === undefined ? "–"
+      : `${count(status.queries.noerror)} NOERROR, ${count(status.queries.nxdomain)} NXDOMAIN, ${count(status.queries.refused)} REFUSED, ${count(status.queries.servfail)} SERVFAIL`],
+    ["configuration", `generation ${status.generation}`],
+    ["version, uptime", `${status.version}, ${duration(status.uptime_s)}`],
+    ["processes", processes],
+  ];
+  document.getElementById("summary").replaceChildren(...rows.map(([name, value]) =>
+    element("div", {}, element("dt", {}, name), value instanceof Node ? value : element("dd", {}, value))));
+}
+
+function describeMembers(service, members) {
+  const words = members.filter((member) => member.state !== "up").map((member) => `${member.name} ${member.state}`);
+  if (words.length > 0 && words.length <= 6) return words.join(", ");
+  return `${service.members_total - service.members_up} of ${service.members_total} members not up`;
+}
+
+function drawProblems(status, services, membersOf) {
+  const problems = [];
+  if (!status.ready) problems.push(element("li", {}, `Not ready: ${status.not_ready_because ?? "unknown"}`));
+  for (const process of status.processes)
+    if (!process.pid) problems.push(element("li", {}, `The ${process.name} process is not running`));
+  for (const [name, store] of Object.entries(status.stores))
+    if (!store.readable) problems.push(element("li", {}, `The ${name} store cannot be read`));
+  for (const service of services) {
+    if (service.look === "good") continue;
+    const text = service.mode === "normal" ? `: ${describeMembers(service, membersOf(service))}`
+                                           : `: ${MODES[service.mode] ?? service.mode}`;
+    problems.push(element("li", {}, element("a", { href: `#service-${service.name}` }, service.name), text));
+  }
+  const box = document.getElementById("problems");
+  const is_bad = problems.length > 0 && (!status.ready || services.some((service) => service.look === "bad"));
+  box.className = is_bad ? "is-bad" : problems.length ? "is-warn" : "is-clear";
+  if (problems.length) box.replaceChildren(element("ul", {}, ...problems));
+  else box.replaceChildren(`No problems: ${services.length} services, all members up.`);
+}
+
+function drawAddress(address) {
+  const probes = address.probes.map((probe) => {
+    const time = milliseconds(probe.rtt_mean_us);
+    return `${probe.monitor}${probe.reason ? `: ${probe.reason}` : ""}${time ? ` in ${time}` : ""}`;
+  });
+  return element("li", {}, badge(address.state), " ", element("code", {}, address.address),
+                 address.answered ? "" : " (not answered)",
+                 element("div", { class: "facts" }, `for ${duration(address.age_s)}`,
+                         probes.length ? ` · ${probes.join(" · ")}` : ""));
+}
+
+function drawMember(member, answersPerSecond) {
+  const times = member.addresses.flatMap((address) => address.probes.map((probe) => probe.rtt_mean_us))
+                      .filter((time) => time !== null);
+  const response = times.length ? milliseconds(Math.max(...times)) : "–";
+  const figure = (name, value) => element("span", {}, `${name} `, element("b", {}, value));
+  const override = member.override;
+  return element("li", { class: `member is-${LOOKS[member.state] ?? "other"}` },
+    element("header", {}, element("h3", {}, member.name), badge(member.state)),
+    element("div", {}, member.reason),
+    element("div", { class: "figures" },
+      figure("for", duration(member.age_s)), figure("weight", String(member.weight)),
+      figure("answers", count(member.answers_total)), figure("answers/s", rate(answersPerSecond)),
+      figure("response", response), member.site ? figure("site", member.site) : null,
+      member.answered ? null : element("span", {}, "not answered")),
+    override && element("div", { class: "override" },
+      `set ${override.state} by ${override.who}: ${override.why} (since ${clock(override.set_at)}, ` +
+      `${override.until_at ? `until ${clock(override.until_at)}` : "without an end"})`),
+    element("ul", { class: "addresses" }, ...member.addresses.map(drawAddress)));
+}
+
+function drawService(service, members, seconds) {
+  const facts = [`${service.members_up} of ${service.members_total} up`, service.method.replace("_", " "),
+                 `TTL ${service.ttl_s} s`, `${count(service.answers_total)} answers`];
+  const sorted = [...members].sort((a, b) => URGENCY[LOOKS[a.state] ?? "other"] - URGENCY[LOOKS[b.state] ?? "other"]);
+  const details = element("details", { class: `service is-${service.look}`, id: `service-${service.name}` },
+    element("summary", {}, element("h2", {}, service.name), badge(service.mode, MODES[service.mode] ?? service.mode),
+            element("span", { class: "facts" }, facts.join(" · "))),
+    element("ul", { class: "members" }, ...sorted.map((member) =>
+      drawMember(member, perSecond(member.answers_total, before?.members.get(member.id), seconds)))));
+  details.open = service.is_open;
+  details.firstChild.addEventListener("click", () => opened.set(service.name, !details.open));
+  return details;
+}
+
+function drawEvents(events) {
+  document.getElementById("events").replaceChildren(...events.map((event) => {
+    const subject = [event.service, event.member].filter(Boolean).join("/");
+    const change = event.to ? [`${event.from ?? "–"} → `, event.kind === "reload" ? event.to : badge(event.to)] : [];
+    return element("li", {}, element("time", { datetime: event.at }, clock(event.at)), " ",
+                   element("b", {}, subject || event.kind), event.kind === "override" ? " override " : " ", ...change,
+                   element("div", { class: "facts" }, event.reason ?? ""));
+  }));
+  if (!events.length) document.getElementById("events").replaceChildren(element("li", { class: "facts" }, "none yet"));
+}
+
+// A redraw replaces the lists, so what the keyboard stood on is found again by its place.
+function keepFocus(redraw) {
+  const holder = document.activeElement?.closest?.("details");
+  redraw();
+  if (holder) document.getElementById(holder.id)?.firstChild.focus({ preventScroll: true });
+}
+
+async function refresh() {
+  const [status, { services }, { events }] =
+    await Promise.all([ask("/v1/status"), ask("/v1/services"), ask(`/v1/events?limit=${EVENTS}`)]);
+  const byUrgency = (a, b) => URGENCY[a.look] - URGENCY[b.look] || a.name.localeCompare(b.name);
+  for (const service of services) service.look = lookOf(service);
+  services.sort(byUrgency); // the most urgent ones are opened where not all can be
+  const members = await askMembers(services);
+  const membersOf = (service) => members.filter((member) => member.service === service.name);
+  for (const service of services) service.look = lookOf(service, membersOf(service));
+  services.sort(byUrgency);
+  const at_ms = performance.now();
+  const seconds = before ? (at_ms - before.at_ms) / 1000 : 0;
+  const queries = status.queries.udp === undefined ? undefined : status.queries.udp + status.queries.tcp;
+  keepFocus(() => {
+    document.getElementById("identity").textContent = status.identity;
+    document.title = `${services.some((one) => one.look === "bad") ? "✖ " : ""}${status.identity} – gslb`;
+    drawProblems(status, services, membersOf);
+    drawSummary(status, queries === undefined ? null : perSecond(queries, before?.queries, seconds));
+    document.getElementById("services").replaceChildren(...services.map((service) =>
+      drawService(service, membersOf(service), seconds)));
+    drawEvents(events);
+  });
+  before = { at_ms, queries, members: new Map(members.map((member) => [member.id, member.answers_total])) };
+}
+
+async function turn() {
+  const line = document.getElementById("connection");
+  try {
+    await refresh();
+    answeredAt = new Date();
+    line.textContent = `as of ${answeredAt.toTimeString().slice(0, 8)}`;
+    line.className = "";
+    document.body.classList.remove("is-stale");
+  } catch (error) {
+    before = null;
+    line.textContent = answeredAt ? `no connection since ${answeredAt.toTimeString().slice(0, 8)}` : "no connection yet";
+    line.title = String(error);
+    line.className = "is-lost";
+    document.body.classList.toggle("is-stale", answeredAt !== null);
+  }
+  setTimeout(turn, EVERY_MS);
+}
+
+turn();

@@ -1,0 +1,204 @@
+#include "gslb/main/control.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gslb/admin/keeper.h"
+#include "gslb/admin/routes.h"
+#include "gslb/admin/view.h"
+#include "gslb/base/log.h"
+#include "gslb/base/memory.h"
+#include "gslb/main/reloads.h"
+#include "gslb/model/commit.h"
+#include "gslb/model/store.h"
+#include "gslb/net/http_server.h"
+
+#define STORES_AGAIN_MS 10000
+#define WAIT_MOST_MS 60000
+
+static const struct http_limits tcp_limits = {.threads = 2, .connections = 200, .idle_s = 30};
+static const struct http_limits unix_limits = {.threads = 2, .connections = 200, .idle_s = 30};
+
+struct control {
+  struct child *child;
+  struct view_sources sources;
+  struct views views;
+  struct committer *committer;
+  struct keeper *keeper;
+  struct reloads *reloads;
+  struct routes routes;
+  struct http_server *tcp;
+  struct http_server *local;
+  int64_t stores_again_ms; /* mono; INT64_MAX: both are open */
+  struct channel_message message;
+  bool is_stopping;
+  int exit_status;
+};
+
+static void open_stores(struct control *control) {
+  const struct config_server *server = &control->child->config->server;
+  struct errbuf err;
+  if (store_open(server->state, STORE_DURABLE, STORE_WRITE, &control->sources.durable, &err) != STATUS_OK)
+    log_error("durable store: %s; nothing can be changed until it opens", err.text);
+  if (store_open(server->run, STORE_LIVE, STORE_WRITE, &control->sources.live, &err) != STATUS_OK)
+    log_error("live store: %s; states are not known until it opens", err.text);
+  bool is_whole = control->sources.durable && control->sources.live;
+  control->stores_again_ms = is_whole ? INT64_MAX : mono_now_ms() + STORES_AGAIN_MS;
+}
+
+/* A process that runs without a store ends when the store can be opened, and the next one has it from the start. */
+static void try_stores(struct control *control) {
+  const struct config_server *server = &view_config(control->views.current)->server;
+  struct store *store = NULL;
+  enum status status = control->sources.durable ? STATUS_OK
+                                                : store_open(server->state, STORE_DURABLE, STORE_WRITE, &store, NULL);
+  store_close(store);
+  store = NULL;
+  if (status == STATUS_OK && !control->sources.live)
+    status = store_open(server->run, STORE_LIVE, STORE_WRITE, &store, NULL);
+  store_close(store);
+  control->stores_again_ms = mono_now_ms() + STORES_AGAIN_MS;
+  if (status != STATUS_OK)
+    return;
+  log_info("the stores can be opened again: starting afresh");
+  control->is_stopping = true;
+  control->exit_status = EXIT_FAILURE;
+}
+
+static void ring(void *context) {
+  struct control *control = context;
+  board_ring(control->child->board, &control->child->bell);
+}
+
+static void show_generation(const struct control *control) {
+  atomic_store_explicit(&control->child->board->gauges[BOARD_CONTROL_GENERATION], (int64_t)control->child->generation,
+                        memory_order_relaxed);
+}
+
+static enum status start_threads(struct control *control, struct errbuf *err) {
+  struct child *child = control->child;
+  enum status status =
+      commit_start(control->sources.durable, &child->house, ring, control, &control->committer, err);
+  if (status)
+    return status;
+  control->reloads = reloads_new(child->channel, control->committer, &child->house);
+  control->routes = (struct routes){&control->views, control->committer, reloads_ask, control->reloads};
+  struct keeper_links links = {.views = &control->views,
+                               .committer = control->committer,
+                               .board = child->board,
+                               .bell = &child->bell,
+                               .house = &child->house,
+                               .exec = child->exec};
+  status = keeper_start(&links, &control->keeper, err);
+  if (status == STATUS_OK && child->http_unix >= 0)
+    status = http_server_start(child->http_unix, &unix_limits, routes_handle, &control->routes, &control->local, err);
+  if (status == STATUS_OK && child->http_tcp >= 0)
+    status = http_server_start(child->http_tcp, &tcp_limits, routes_handle, &control->routes, &control->tcp, err);
+  return status;
+}
+
+static void take_config(struct control *control) {
+  struct child *child = control->child;
+  struct config *config;
+  struct errbuf err;
+  if (child_parse_config(&control->message, &config, &err) != STATUS_OK) {
+    log_error("the new configuration is not understood: %s", err.text);
+    return;
+  }
+  child->generation = control->message.generation;
+  log_setup(board_process_name(BOARD_CONTROL), (enum log_level)config->server.log_level,
+            config->server.log_format == CONFIG_LOG_JSON);
+  views_replace(&control->views, view_new(config, child->generation, &control->sources));
+  keeper_wake(control->keeper);
+  show_generation(control);
+  child_say(child, CHANNEL_TAKEN);
+}
+
+static void hear_supervisor(struct control *control) {
+  struct channel_message *message = &control->message;
+  enum status status = channel_receive(control->child->channel, message);
+  if (status == STATUS_INVALID || status == STATUS_TIMEOUT)
+    return;
+  if (status) {
+    control->is_stopping = true;
+    return;
+  }
+  switch (message->kind) {
+  case CHANNEL_CONFIG:
+    take_config(control);
+    break;
+  case CHANNEL_RELOADED:
+    reloads_answer(control->reloads, message);
+    break;
+  case CHANNEL_STOP:
+    control->is_stopping = true;
+    break;
+  default:
+    log_warning("message %d from the supervisor is not for control", (int)message->kind);
+  }
+  for (size_t i = 0; i < message->fd_count; i++)
+    close(message->fds[i]);
+}
+
+static void serve(struct control *control) {
+  while (!control->is_stopping) {
+    int64_t now_ms = mono_now_ms();
+    if (control->stores_again_ms <= now_ms)
+      try_stores(control);
+    int64_t next_ms = reloads_expire(control->reloads, now_ms);
+    if (control->stores_again_ms < next_ms)
+      next_ms = control->stores_again_ms;
+    int64_t wait_ms = next_ms - now_ms > WAIT_MOST_MS ? WAIT_MOST_MS : next_ms - now_ms;
+    struct pollfd ready = {.fd = control->child->channel, .events = POLLIN};
+    if (control->is_stopping)
+      break;
+    if (poll(&ready, 1, wait_ms < 0 ? 0 : (int)wait_ms) > 0)
+      hear_supervisor(control);
+  }
+}
+
+/* A connection that is kept open may still bring calls until its server is stopped, and a server can only be stopped
+ * when every held call is answered: so those who answer stop first, and are freed last. */
+static void stop_threads(struct control *control) {
+  http_server_quiesce(control->tcp);
+  http_server_quiesce(control->local);
+  keeper_stop(control->keeper);
+  commit_stop(control->committer);
+  reloads_stop(control->reloads);
+  http_server_stop(control->tcp);
+  http_server_stop(control->local);
+  reloads_free(control->reloads);
+  commit_free(control->committer);
+}
+
+int control_run(struct child *child) {
+  signal(SIGPIPE, SIG_IGN);
+  struct control *control = mem_alloc(sizeof *control);
+  control->child = child;
+  control->sources = (struct view_sources){.board = child->board, .house = child->house};
+  open_stores(control);
+  views_init(&control->views, view_new(child->config, child->generation, &control->sources));
+  child->config = NULL; /* the view has it */
+  struct errbuf err;
+  if (start_threads(control, &err) == STATUS_OK) {
+    show_generation(control);
+    child_say(child, CHANNEL_READY);
+    serve(control);
+  } else {
+    log_error("%s", err.text);
+    control->exit_status = EXIT_FAILURE;
+  }
+  stop_threads(control);
+  views_release(&control->views);
+  store_close(control->sources.durable);
+  store_close(control->sources.live);
+  int exit_status = control->exit_status;
+  free(control);
+  return exit_status;
+}

@@ -1,0 +1,334 @@
+/* gslb/main/gslbctl.c
+ * The operator's command line. */
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "gslb/base/log.h"
+#include "gslb/base/memory.h"
+#include "gslb/base/problem.h"
+#include "gslb/base/version.h"
+#include "gslb/main/ctl_print.h"
+#include "gslb/main/ctl_source.h"
+#include "gslb/model/config.h"
+#include "gslb/model/records.h"
+#include "gslb/model/scalar.h"
+
+#define DEFAULT_CONFIG "/etc/gslb/gslb.yaml"
+#define EXIT_USAGE 2
+#define EVENTS_LIMIT_MOST 1000
+
+static const char usage[] =
+    "usage: gslbctl [--config FILE | --socket PATH] [-o text|json] COMMAND\n"
+    "\n"
+    "  status                        the whole house at a glance\n"
+    "  services                      every service and how it stands\n"
+    "  members [--service S] [--state STATE]\n"
+    "                                every member (unknown, up, degraded, draining, down)\n"
+    "  member NAME                   one member with its addresses and probes\n"
+    "  member NAME down|up|drain --reason TEXT [--for DURATION]\n"
+    "                                an operator's word stands above the probes, until its time is over\n"
+    "  member NAME clear             the probes decide again\n"
+    "  events [--limit N] [--service S]\n"
+    "                                what happened, newest first (100)\n"
+    "  reload                        read the configuration and the zones again; on any error the old ones stay\n"
+    "\n"
+    "NAME is service/member, or the member alone where only one service has it. DURATION is 90s, 30m, 2h, 1d.\n"
+    "\n"
+    "  -c, --config FILE   the daemon's configuration, which tells the socket (" DEFAULT_CONFIG ")\n"
+    "  -s, --socket PATH   the daemon's unix socket\n"
+    "  -o, --output FORM   text or json (text)\n"
+    "  -h, --help          this text\n"
+    "  -V, --version       the version\n"
+    "\n"
+    "Without a daemon, what only reads is read from the stores. Exit: 0 done, 1 refused or failed, 2 wrong usage.\n";
+
+struct command_line {
+  const char *config, *socket;
+  bool is_json;
+  const char *service, *state, *reason, *duration, *limit;
+  char **words; /* the command and its arguments */
+  int count;
+};
+
+enum option_code { OPTION_SERVICE = 256, OPTION_STATE, OPTION_FOR, OPTION_LIMIT };
+
+static const struct option options[] = {
+    {"config", required_argument, NULL, 'c'},
+    {"socket", required_argument, NULL, 's'},
+    {"output", required_argument, NULL, 'o'},
+    {"service", required_argument, NULL, OPTION_SERVICE},
+    {"state", required_argument, NULL, OPTION_STATE},
+    {"reason", required_argument, NULL, 'r'},
+    {"for", required_argument, NULL, OPTION_FOR},
+    {"limit", required_argument, NULL, OPTION_LIMIT},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {0},
+};
+
+__attribute__((format(printf, 1, 0))) static int misuse(const char *format, const char *what) {
+  fputs("gslbctl: ", stderr);
+  fprintf(stderr, format, what);
+  fputs("\nTry gslbctl --help.\n", stderr);
+  return EXIT_USAGE;
+}
+
+static int fail(const struct errbuf *err) {
+  fprintf(stderr, "gslbctl: %s\n", err->text);
+  return EXIT_FAILURE;
+}
+
+/* Prints and gives back the reference; print is NULL for JSON. */
+static int show(json_t *document, void (*print)(const json_t *)) {
+  if (print)
+    print(document);
+  else
+    ctl_print_json(document);
+  json_decref(document);
+  return EXIT_SUCCESS;
+}
+
+static int ask(const struct command_line *line, struct ctl_source *source, const struct ctl_question *question,
+               void (*print)(const json_t *)) {
+  json_t *document;
+  struct errbuf err;
+  if (ctl_read(source, question, &document, &err) != STATUS_OK)
+    return fail(&err);
+  return show(document, line->is_json ? NULL : print);
+}
+
+static int run_status(const struct command_line *line, struct ctl_source *source) {
+  static const enum ctl_subject subjects[] = {CTL_STATUS, CTL_SERVICES, CTL_MEMBERS};
+  json_t *documents[3] = {NULL};
+  struct errbuf err;
+  enum status status = STATUS_OK;
+  for (size_t i = 0; i < 3 && status == STATUS_OK; i++)
+    status = ctl_read(source, &(struct ctl_question){.subject = subjects[i]}, &documents[i], &err);
+  if (status == STATUS_OK && line->is_json) {
+    json_t *whole = json_pack("{s:O}", "status", documents[0]);
+    json_object_update(whole, documents[1]);
+    json_object_update(whole, documents[2]);
+    show(whole, NULL);
+  } else if (status == STATUS_OK) {
+    ctl_print_status(documents[0], documents[1], documents[2]);
+  }
+  for (size_t i = 0; i < 3; i++)
+    json_decref(documents[i]);
+  return status == STATUS_OK ? EXIT_SUCCESS : fail(&err);
+}
+
+static int run_services(const struct command_line *line, struct ctl_source *source) {
+  return ask(line, source, &(struct ctl_question){.subject = CTL_SERVICES}, ctl_print_services);
+}
+
+static int run_members(const struct command_line *line, struct ctl_source *source) {
+  return ask(line, source,
+             &(struct ctl_question){.subject = CTL_MEMBERS, .service = line->service, .state = line->state},
+             ctl_print_members);
+}
+
+static int run_events(const struct command_line *line, struct ctl_source *source) {
+  int64_t limit = 100;
+  if (line->limit && (scalar_number(line->limit, &limit) != STATUS_OK || limit < 1 || limit > EVENTS_LIMIT_MOST))
+    return misuse("--limit is a number from 1 to 1000, not %s", line->limit);
+  return ask(line, source,
+             &(struct ctl_question){.subject = CTL_EVENTS, .service = line->service, .limit = (size_t)limit},
+             ctl_print_events);
+}
+
+static int run_reload(const struct command_line *line, struct ctl_source *source) {
+  json_t *document = NULL;
+  struct errbuf err;
+  if (ctl_write(source, "POST", "/v1/admin/reload", NULL, &document, &err) != STATUS_OK)
+    return fail(&err);
+  if (line->is_json)
+    return show(document, NULL);
+  printf("generation %lld is in use\n", (long long)json_integer_value(json_object_get(document, "generation")));
+  json_decref(document);
+  return EXIT_SUCCESS;
+}
+
+static int set_override(const struct command_line *line, struct ctl_source *source,
+                        const struct ctl_question *question, const char *word) {
+  if (!line->reason || !line->reason[0])
+    return misuse("member NAME %s needs --reason TEXT: whoever looks at it at night wants to know why", word);
+  int64_t duration_ms = 0;
+  struct errbuf err;
+  if (line->duration && (scalar_duration(line->duration, &duration_ms, &err) != STATUS_OK || duration_ms <= 0))
+    return misuse("--for is a duration such as 90s, 30m, 2h, not %s", line->duration);
+  char path[2048];
+  ctl_member_path("/v1/admin/member", question, path, sizeof path);
+  json_t *body = json_pack("{s:s, s:s}", "state", word, "reason", line->reason);
+  if (!body)
+    return misuse("--reason is not UTF-8%s", "");
+  if (duration_ms)
+    json_object_set_new(body, "for_s", json_real((double)duration_ms / 1000.0));
+  char *text = json_dumps(body, JSON_COMPACT | JSON_REAL_PRECISION(15));
+  json_decref(body);
+  json_t *member = NULL;
+  enum status status = ctl_write(source, "PUT", path, text, &member, &err);
+  free(text);
+  return status == STATUS_OK ? show(member, line->is_json ? NULL : ctl_print_member) : fail(&err);
+}
+
+static int clear_override(const struct command_line *line, struct ctl_source *source,
+                          const struct ctl_question *question) {
+  char path[2048];
+  ctl_member_path("/v1/admin/member", question, path, sizeof path);
+  json_t *nothing = NULL;
+  struct errbuf err;
+  if (ctl_write(source, "DELETE", path, NULL, &nothing, &err) != STATUS_OK)
+    return fail(&err);
+  json_decref(nothing);
+  return ask(line, source, question, ctl_print_member);
+}
+
+static int run_member(const struct command_line *line, struct ctl_source *source) {
+  char *name = mem_strdup(line->words[1]);
+  char *slash = strrchr(name, '/');
+  struct ctl_question question = {.subject = CTL_MEMBER, .member = name};
+  if (slash) {
+    *slash = '\0';
+    question.service = name;
+    question.member = slash + 1;
+  }
+  int exit_status;
+  enum override_kind kind;
+  const char *word = line->count > 2 ? line->words[2] : NULL;
+  if (!question.member[0] || (question.service && !question.service[0]))
+    exit_status = misuse("a member is called service/member or member, not %s", line->words[1]);
+  else if (!word)
+    exit_status = ask(line, source, &question, ctl_print_member);
+  else if (strcmp(word, "clear") == 0)
+    exit_status = clear_override(line, source, &question);
+  else if (override_parse(word, &kind) == STATUS_OK && kind != OVERRIDE_NONE)
+    exit_status = set_override(line, source, &question, word);
+  else
+    exit_status = misuse("a member can be set down, up or drain, or cleared, not %s", word);
+  free(name);
+  return exit_status;
+}
+
+static const struct command {
+  const char *word;
+  int arguments_least, arguments_most;
+  int (*run)(const struct command_line *line, struct ctl_source *source);
+} commands[] = {
+    {"status", 0, 0, run_status}, {"services", 0, 0, run_services}, {"members", 0, 0, run_members},
+    {"member", 1, 2, run_member}, {"events", 0, 0, run_events},     {"reload", 0, 0, run_reload},
+};
+
+static const struct command *find_command(const char *word) {
+  for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+    if (strcmp(commands[i].word, word) == 0)
+      return &commands[i];
+  return NULL;
+}
+
+/* Returns -1 to go on, else the exit status. */
+static int parse_options(int argc, char **argv, struct command_line *line) {
+  int code;
+  while ((code = getopt_long(argc, argv, "c:s:o:r:hV", options, NULL)) != -1) {
+    switch (code) {
+    case 'c':
+      line->config = optarg;
+      break;
+    case 's':
+      line->socket = optarg;
+      break;
+    case 'o':
+      line->is_json = strcmp(optarg, "json") == 0;
+      if (!line->is_json && strcmp(optarg, "text") != 0)
+        return misuse("-o is text or json, not %s", optarg);
+      break;
+    case OPTION_SERVICE:
+      line->service = optarg;
+      break;
+    case OPTION_STATE:
+      line->state = optarg;
+      break;
+    case 'r':
+      line->reason = optarg;
+      break;
+    case OPTION_FOR:
+      line->duration = optarg;
+      break;
+    case OPTION_LIMIT:
+      line->limit = optarg;
+      break;
+    case 'h':
+      fputs(usage, stdout);
+      return EXIT_SUCCESS;
+    case 'V':
+      puts("gslbctl " GSLB_VERSION);
+      return EXIT_SUCCESS;
+    default:
+      fputs("Try gslbctl --help.\n", stderr);
+      return EXIT_USAGE;
+    }
+  }
+  line->words = argv + optind;
+  line->count = argc - optind;
+  return line->config && line->socket ? misuse("either --config or --socket, not both%s", "") : -1;
+}
+
+static bool is_health_name(const char *word) {
+  for (int state = HEALTH_UNKNOWN; state <= HEALTH_DOWN; state++)
+    if (strcmp(word, health_name((enum health)state)) == 0)
+      return true;
+  return false;
+}
+
+static struct config *load_config(const char *path) {
+  struct problems problems = {0};
+  struct config *config = config_load(path, &problems);
+  if (!config) {
+    problems_sort(&problems);
+    char *text = problems_format(&problems);
+    fputs(text, stderr);
+    free(text);
+    fputs("gslbctl: the configuration does not tell the daemon's socket; name it with --socket PATH\n", stderr);
+  }
+  problems_release(&problems);
+  return config;
+}
+
+int main(int argc, char **argv) {
+  struct command_line line = {0};
+  log_setup("gslbctl", LOG_LEVEL_WARNING, false);
+  int exit_status = parse_options(argc, argv, &line);
+  if (exit_status >= 0)
+    return exit_status;
+  if (line.count == 0)
+    return misuse("no command%s", "");
+  const struct command *command = find_command(line.words[0]);
+  if (!command)
+    return misuse("no command is called %s", line.words[0]);
+  if (line.count - 1 < command->arguments_least)
+    return misuse("%s needs a name", line.words[0]);
+  if (line.count - 1 > command->arguments_most)
+    return misuse("%s is one argument too many", line.words[command->arguments_most + 1]);
+  if (line.state && !is_health_name(line.state))
+    return misuse("--state is unknown, up, degraded, draining or down, not %s", line.state);
+
+  struct config *config = NULL;
+  if (!line.socket) {
+    config = load_config(line.config ? line.config : DEFAULT_CONFIG);
+    if (!config)
+      return EXIT_FAILURE;
+  }
+  struct ctl_source source;
+  ctl_source_init(&source, line.socket ? line.socket : config->control.socket, config);
+  exit_status = command->run(&line, &source);
+  ctl_source_release(&source);
+  if (fflush(stdout) != 0 || ferror(stdout)) {
+    fputs("gslbctl: the output cannot be written\n", stderr);
+    return EXIT_FAILURE;
+  }
+  return exit_status;
+}

@@ -1,0 +1,22 @@
+/* gslb/main/sandbox.h
+ * Fences around a child process: a seccomp filter that refuses (EPERM) the system calls that its role never makes, and
+ * Landlock, where the kernel has it, for the files that it may reach. Neither can be taken back. Called by the child
+ * before it starts threads. Builds with AddressSanitizer go unfenced: its leak check traces and forks. */
+#ifndef GSLB_MAIN_SANDBOX_H
+#define GSLB_MAIN_SANDBOX_H
+
+#include "gslb/base/status.h"
+
+enum sandbox_role {
+  SANDBOX_NONE,     /* exec: runs the operator's commands */
+  SANDBOX_DNS,      /* reads the stores, writes their lock files; its sockets are open already */
+  SANDBOX_PROBE,    /* reads and writes the stores; makes connections */
+  SANDBOX_CONTROL,  /* likewise */
+  SANDBOX_COMPILER, /* reads any file; writes none */
+};
+
+enum status sandbox_enter(enum sandbox_role role, const char *state, const char *run, struct errbuf *err);
+/* state and run are the directories of the stores; what does not exist is left out. STATUS_IO: a fence could not be put
+ * up (err says which); the others stand. */
+
+#endif

@@ -1,0 +1,47 @@
+/* gslb/main/sockets.h
+ * The listening sockets: opened by the supervisor, kept by it while children come and go, so that what is queued in
+ * them outlives a child. Supervisor only, one thread. */
+#ifndef GSLB_MAIN_SOCKETS_H
+#define GSLB_MAIN_SOCKETS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "gslb/base/addr.h"
+#include "gslb/base/status.h"
+#include "gslb/model/config.h"
+
+struct sockets {
+  struct addr *listen; /* copies; listen_count of them */
+  size_t listen_count;
+  size_t worker_count;
+  int *udp; /* of worker w and address a at [w * listen_count + a] */
+  int *tcp; /* likewise, listening */
+  struct addr http_address;
+  int http_tcp;    /* -1 without control.listen */
+  char *unix_path; /* NULL when nothing is open */
+  int http_unix;
+};
+#define SOCKETS_NONE ((struct sockets){.http_tcp = -1, .http_unix = -1})
+
+enum status sockets_open(const struct config *config, uid_t uid, gid_t gid, const struct sockets *current,
+                         struct sockets *out, struct errbuf *err);
+/* Opens what the configuration asks for; a socket that current (may be NULL) holds for the same worker and address is
+ * shared, not opened again. All are non-blocking and close-on-exec. The unix socket's file is given to uid and gid with
+ * mode 0660; a file left by a process that is gone is replaced. STATUS_CONFLICT: a living process answers there.
+ * STATUS_IO, STATUS_RANGE: err names the address; *out untouched and nothing new stays open. */
+
+void sockets_release(struct sockets *sockets, const struct sockets *successor);
+/* Closes all that successor (may be NULL) does not share, removes the unix socket's file likewise, and leaves *sockets
+ * empty. */
+
+bool sockets_retire(const struct sockets *sockets, const struct sockets *successor);
+/* Makes the UDP sockets that successor does not share receive nothing further, while what is queued in them can still
+ * be read and answered by who holds them. Returns whether there are any. */
+
+bool sockets_serve_same_names(const struct sockets *a, const struct sockets *b);
+/* Whether the dns child could go on with b as with a: the same workers and addresses in the same order. */
+bool sockets_serve_same_control(const struct sockets *a, const struct sockets *b);
+
+#endif
