@@ -1,0 +1,158 @@
+"""Point 1 and 10: the programs are built and hardened, and the example runs from a copy of the tree for anybody."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from tests.system.harness import BUILD, ROOT, Case, end_process, eventually, is_alive
+
+
+def namespace_command():
+    """How to run something with loopback ports of its own, so that the example's fixed ports are free."""
+    tries = [["unshare", "-n"], ["unshare", "-rn"]]
+    for command in tries:
+        test = subprocess.run([*command, "ip", "link", "set", "lo", "up"], capture_output=True, check=False)
+        if test.returncode == 0:
+            return command
+    return None
+
+
+class Programs(Case):
+    def test_programs_are_built(self):
+        for name in ("gslbd", "gslbctl"):
+            self.assertTrue(os.access(BUILD / name, os.X_OK), name)
+
+    def test_programs_are_position_independent_and_bound_at_start(self):
+        for name in ("gslbd", "gslbctl"):
+            text = subprocess.run(["readelf", "-hdl", BUILD / name], capture_output=True, text=True, check=True).stdout
+            self.assertIn("DYN", text)
+            self.assertIn("BIND_NOW", text)
+            self.assertIn("GNU_RELRO", text)
+
+    def test_example_configuration_is_right(self):
+        done = subprocess.run([BUILD / "gslbd", "--check-config", ROOT / "etc/example/gslb.yaml"],
+                              capture_output=True, text=True, check=False, timeout=30)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_makefile_has_the_promised_targets(self):
+        for target in ("all", "deps", "run", "test", "test-asan", "check-headers", "lint", "format"):
+            done = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, 0, f"{target}: {done.stderr}")
+
+
+class Example(Case):
+    """`etc/example/run` in a network namespace, from a copy of what it needs."""
+
+    def setUp(self):
+        self.namespace = namespace_command()
+        if not self.namespace:
+            self.skipTest("no network namespaces here")
+        self.copy = Path(tempfile.mkdtemp(prefix="gslb-copy-"))
+        self.addCleanup(shutil.rmtree, self.copy, ignore_errors=True)
+        for name in ("etc/example/run", "etc/example/gslb.yaml", "etc/example/example.com.zone", "tests/fake/member.py"):
+            (self.copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, self.copy / name)
+        (self.copy / "build").mkdir()
+        for name in ("gslbd", "gslbctl"):
+            shutil.copy(BUILD / name, self.copy / "build" / name)
+        self.copy.chmod(0o755)
+
+    def run_example(self, *prefix, before=""):
+        self.output = self.copy / "output"
+        with open(self.output, "wb") as output:
+            process = subprocess.Popen(
+                [*self.namespace, "sh", "-c", f'ip link set lo up; {before} exec "$@"', "sh", *prefix, "etc/example/run"],
+                cwd=self.copy, stdout=output, stderr=output, stdin=subprocess.DEVNULL,
+            )
+        self.addCleanup(end_process, process)
+        return process
+
+    def text(self):
+        return self.output.read_text(errors="replace")
+
+    def wait_guide(self, process):
+        def seen():
+            if process.poll() is not None:
+                raise AssertionError(f"it ended with {process.returncode}:\n{self.text()}")
+            return "Ctrl-C ends everything" in self.text()
+        eventually(seen, 30, "the example says how to use it")
+
+    def inside(self, process, *command):
+        options = ["-n"] if self.namespace == ["unshare", "-n"] else ["-U", "-n", "--preserve-credentials"]
+        done = subprocess.run(["nsenter", "-t", str(process.pid), *options, *command],
+                              capture_output=True, text=True, check=False, timeout=20)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return done.stdout
+
+    def dig(self, process, *words):
+        return self.inside(process, "dig", "@127.0.0.1", "-p", "5300", "+short", *words).split()
+
+    def use_it(self, process):
+        self.wait_guide(process)
+        text = self.text()
+        for promised in ("dig @127.0.0.1 -p 5300 www.example.com", "SRV", "http://127.0.0.1:8300/", "down"):
+            self.assertIn(promised, text)
+        self.assertIn(self.dig(process, "www.example.com")[0], ("127.0.0.11", "127.0.0.12"))
+        eventually(lambda: self.dig(process, "www.example.com", "AAAA") == ["::1"], 10, "the member on ::1 is answered")
+        eventually(lambda: len(self.dig(process, "api.example.com")) == 2, 10, "api answers two members")
+        self.inside(process, "curl", "-sf", "-X", "PUT", "-d", "down", "http://127.0.0.12:8080/health")
+
+        def nyc_is_down():
+            got = json.loads(self.inside(process, "curl", "-s", "http://127.0.0.1:8300/v1/members/www.example.com/nyc-1"))
+            return got["state"] == "down"
+        eventually(nyc_is_down, 10, "the member that was told to fail is down")
+        self.assertEqual({self.dig(process, "www.example.com")[0] for _ in range(10)}, {"127.0.0.11"})
+        self.assertIn("<html", self.inside(process, "curl", "-s", "http://127.0.0.1:8300/").lower())
+
+    def descendants(self, process):
+        found, queue = [], [process.pid]
+        while queue:
+            pid = queue.pop()
+            for task in Path(f"/proc/{pid}/task").glob("*/children"):
+                children = [int(word) for word in task.read_text().split()]
+                found += children
+                queue += children
+        return found
+
+    def stop_and_look(self, process, number):
+        pids = self.descendants(process)
+        self.assertGreaterEqual(len(pids), 6)
+        process.send_signal(number)
+        process.wait(20)
+        self.assertEqual(process.returncode, 0, self.text())
+        eventually(lambda: not any(is_alive(pid) for pid in pids), 5, "everything that it started has ended")
+
+    def test_example_runs_and_ends_on_ctrl_c(self):
+        process = self.run_example()
+        self.use_it(process)
+        self.stop_and_look(process, signal.SIGINT)
+        self.assertTrue((self.copy / "build/example/gslb.yaml").exists())
+
+    def test_example_runs_for_a_normal_user_and_ends_on_term(self):
+        if os.getuid() != 0:
+            self.skipTest("is not root, so the other test has shown it")
+        # the tree belongs to somebody else: state goes into a temporary directory
+        process = self.run_example("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+        self.use_it(process)
+        self.stop_and_look(process, signal.SIGTERM)
+        self.assertFalse((self.copy / "build/example").exists())
+
+    def test_example_says_which_port_is_taken(self):
+        holder = "import socket,os; s=socket.socket(); s.bind(('127.0.0.12',8080)); s.listen(); os.write(1,b'held'); " \
+                 "import time; time.sleep(20)"
+        process = self.run_example(before=f'/usr/bin/python3 -c "{holder}" & while ! ss -Hltn | grep -q 127.0.0.12:8080; '
+                                          f'do sleep 0.05; done;')
+        holders = []
+        end = time.monotonic() + 15
+        while process.poll() is None and time.monotonic() < end:
+            holders = self.descendants(process) or holders
+            time.sleep(0.02)
+        for pid in holders:
+            if is_alive(pid):
+                os.kill(pid, signal.SIGKILL)
+        self.assertNotIn(process.wait(5), (0, None))
+        self.assertIn("127.0.0.12 port 8080", self.text())

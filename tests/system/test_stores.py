@@ -1,0 +1,164 @@
+"""Point 4: what the stores keep over restarts, crashes and boots."""
+import shutil
+import subprocess
+import time
+import unittest
+
+from tests.system.harness import NO_ANSWER, Case, eventually, free_port
+
+
+class Stores(Case):
+    def extra(self, interval="300ms"):
+        return {
+            "monitors": [{"name": "web", "type": "http", "port": self.port, "path": "/health", "expect": {"status": "200"},
+                          "interval": interval, "timeout": "200ms", "rise": 1, "fall": 2}],
+            "services": [{"name": "www.example.com", "ttl": {"max": "30s", "min": "1s"}, "method": "all",
+                          "monitors": ["web"], "when_down": "empty", "members": [
+                              {"name": "good", "addresses": [self.member.address]},
+                              {"name": "bad", "addresses": ["127.0.0.2"]},
+                              {"name": "other", "addresses": [self.other.address]}]}],
+        }
+
+    def start_known(self):
+        """A daemon that knows good as up and bad as down."""
+        self.port = free_port("127.0.0.1")
+        self.member, self.other = self.start_member("good", self.port), self.start_member("other", self.port)
+        daemon = self.start(self.extra())
+        daemon.wait_states("www.example.com", good="up", bad="down", other="up")
+        return daemon
+
+    def make_probes_rare(self, daemon):
+        """From the next start on, what is known can only come from the stores."""
+        daemon.extra = self.extra(interval="1h")
+        daemon.write_config()
+
+    def states(self, daemon):
+        return {row["name"]: row["state"] for row in daemon.api("/v1/services/www.example.com").json["members"]}
+
+    def test_health_is_known_again_after_a_restart(self):
+        daemon = self.start_known()
+        since = daemon.member("www.example.com", "bad")["since_at"]
+        self.make_probes_rare(daemon)
+        self.assertEqual(daemon.stop(), 0)
+        daemon.start()
+        self.assertEqual(self.states(daemon), {"good": "up", "bad": "down", "other": "up"})
+        self.assertEqual(daemon.answers("www.example.com"), sorted([self.member.address, self.other.address]))
+        row = daemon.member("www.example.com", "bad")
+        self.assertEqual(row["since_at"][:19], since[:19])
+        self.assertGreater(row["addresses"][0]["probes"][0]["last_age_s"], 0)
+
+    def test_health_is_known_again_after_a_crash(self):
+        daemon = self.start_known()
+        self.make_probes_rare(daemon)
+        daemon.kill_all()
+        daemon.start()
+        self.assertEqual(self.states(daemon), {"good": "up", "bad": "down", "other": "up"})
+
+    def test_acknowledged_override_survives_a_crash(self):
+        daemon = self.start_known()
+        for i in range(5):
+            reply = daemon.set_member("www.example.com", "good", "down", f"crash {i}")
+            self.assertEqual(reply.status, 200)
+            daemon.kill_all()
+            daemon.start()
+            override = daemon.member("www.example.com", "good")["override"]
+            self.assertEqual((override["state"], override["why"]), ("down", f"crash {i}"))
+            self.assertNotIn("good", [row["name"] for row in daemon.api("/v1/members?state=up").json["members"]])
+
+    def forget_run_directory(self, daemon):
+        """It does not survive a boot."""
+        shutil.rmtree(daemon.directory / "state" / "run")
+
+    def check_restored(self, daemon):
+        self.assertEqual(self.states(daemon), {"good": "up", "bad": "down", "other": "up"})
+        self.assertRegex(daemon.log(), r"restored from the checkpoint of \d+ s ago")
+
+    def test_live_store_is_restored_after_a_boot(self):
+        daemon = self.start_known()
+        self.make_probes_rare(daemon)
+        self.assertEqual(daemon.stop(), 0)
+        self.forget_run_directory(daemon)
+        daemon.start()
+        self.check_restored(daemon)
+
+    def test_live_store_is_restored_from_the_checkpoint_of_each_minute_after_a_crash(self):
+        daemon = self.start_known()
+        eventually(lambda: daemon.api("/v1/status").json["checkpoint_age_s"] is not None, 75, "a checkpoint is taken", 0.5)
+        self.make_probes_rare(daemon)
+        daemon.kill_all()
+        self.forget_run_directory(daemon)
+        daemon.start()
+        self.check_restored(daemon)
+
+    def test_answers_come_from_configuration_alone_without_stores(self):
+        daemon = self.start_known()
+        self.assertEqual(daemon.stop(), 0)
+        shutil.rmtree(daemon.directory / "state")
+        (daemon.directory / "state").write_text("no directory")
+        daemon.process = None
+        daemon.start(ready=False)
+        wanted = sorted([self.member.address, self.other.address, "127.0.0.2"])
+
+        def served():
+            try:
+                return daemon.answers("www.example.com", timeout=0.5) == wanted
+            except NO_ANSWER:
+                return False
+        try:
+            eventually(served, 15, "DNS answers without stores")
+        finally:
+            daemon.defects_expected = True
+
+    def test_two_environments_that_others_can_read(self):
+        daemon = self.start_known()
+        environments = sorted({path.parent for path in daemon.directory.rglob("*.mdb") if "lock" not in path.name})
+        self.assertGreaterEqual(len(environments), 2, "store and live are apart")
+        for environment in environments:
+            done = subprocess.run(["mdb_stat", "-efa", environment], capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, 0, f"{environment}: {done.stderr}")
+        listed = [subprocess.run(["mdb_dump", "-l", environment], capture_output=True, text=True, check=True).stdout.split()
+                  for environment in environments]
+        for database in ("admin", "latches", "events", "audit", "health"):
+            self.assertEqual(sum(database in names for names in listed), 1, listed)
+        self.assertFalse(any("admin" in names and "health" in names for names in listed), "durable and live are apart")
+
+    def test_events_are_kept(self):
+        daemon = self.start_known()
+        self.member.set_health("down")
+        daemon.wait_states("www.example.com", good="down")
+
+        def event():
+            rows = daemon.api("/v1/events?service=www.example.com").json["events"]
+            return [row for row in rows if row["member"] == "good" and row["to"] == "down"]
+        found = eventually(event, 5, "the event is there")[0]
+        self.assertEqual(found["from"], "up")
+        daemon.kill_all()
+        daemon.start()
+        self.assertIn(found["id"], [row["id"] for row in event()])
+
+    def test_answers_are_counted_on_after_a_death_of_dns(self):
+        daemon = self.start_known()
+        for _ in range(10):
+            daemon.answers("www.example.com")
+        before = daemon.member("www.example.com", "good")["answers_total"]
+        self.assertEqual(before, 10)
+
+    def test_store_of_another_version_is_left_alone(self):
+        daemon = self.start_known()
+        self.assertEqual(daemon.stop(), 0)
+        store = next(path for path in daemon.directory.rglob("data.mdb") if "run" not in path.parts)
+        before = store.read_bytes()
+        subprocess.run(["mdb_stat", "-e", store.parent], capture_output=True, check=True)
+        store.write_bytes(b"\0" * 8192)
+        daemon.start(ready=False)
+        time.sleep(1)
+        self.assertTrue(daemon.log(), "it says something about it")
+        self.assertEqual(daemon.answers("static.example.com"), ["192.0.2.80"])
+        daemon.stop()
+        store.write_bytes(before)
+        daemon.start()
+        self.assertEqual(daemon.answers("static.example.com"), ["192.0.2.80"])
+
+
+if __name__ == "__main__":
+    unittest.main()
