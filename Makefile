@@ -10,13 +10,15 @@ SANITIZE ?=
 MODULES  ?= gslb/base gslb/model gslb/net gslb/decide zones probes gslb/admin gslb/main
 
 PACKAGES_BUILD = gcc make pkg-config libldns-dev libc-ares-dev libmicrohttpd-dev liblmdb-dev libyaml-dev \
-	libjansson-dev libuv1-dev liburcu-dev libcurl4-gnutls-dev libcap-ng-dev libseccomp-dev libsystemd-dev \
-	python3 bind9-dnsutils
+	libjansson-dev libuv1-dev liburcu-dev libcurl4-gnutls-dev libgnutls28-dev libcap-ng-dev libseccomp-dev libsystemd-dev \
+	libsodium-dev python3 bind9-dnsutils
 PACKAGES_TEST  = $(PACKAGES_BUILD) libcmocka-dev clang libclang-rt-14-dev python3-dnspython python3-yaml \
-	knot-dnsutils unbound curl prometheus chromium chromium-driver iproute2 procps lmdb-utils
+	knot-dnsutils unbound curl prometheus chromium chromium-driver iproute2 procps lmdb-utils \
+	bind9 knot nsd knot-resolver pdns-recursor zonemaster-cli
 PACKAGES_LINT  = clang-format clang-tidy cppcheck
 
-LIBRARIES = lmdb yaml-0.1 jansson libuv liburcu-qsbr libcurl libcares libmicrohttpd libcap-ng libseccomp libsystemd
+LIBRARIES = lmdb yaml-0.1 jansson libuv liburcu-qsbr libcurl gnutls libcares libmicrohttpd libcap-ng libseccomp libsystemd \
+	libsodium
 PKG_CFLAGS := $(shell pkg-config --cflags $(LIBRARIES) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(LIBRARIES) 2>/dev/null) -lldns
 
@@ -41,7 +43,7 @@ FUZZERS  = $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c
 C_FILES  = $(wildcard $(addsuffix /*.[ch],gslb/base gslb/model gslb/net gslb/decide zones probes gslb/admin gslb/main) \
 	tests/fuzz/*.c tests/bench/*.c tests/fake/*.c tests/unit/*/*.[ch])
 
-.PHONY: all run test test-asan unit fuzz deps deps-run lint format check-format check-headers clean
+.PHONY: all run test test-asan test-long unit fuzz deps deps-run lint format check-format check-headers clean
 all: $(PROGRAMS:%=$(BUILD)/%)
 
 $(BUILD)/%.o: %.c
@@ -74,12 +76,15 @@ unit: $(UNITS)
 	@set -e; for test in $(UNITS); do $$test; done
 
 # fuzzers need clang and link a library that is built with its coverage hooks
-build/fuzz/%: tests/fuzz/%.c
-	@$(MAKE) --no-print-directory BUILD=build/fuzz CC=clang OPTIMISE="-O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined" \
-		HARDEN=-fPIE build/fuzz/libgslb.a
+FUZZ_SANITIZE = address,undefined -fno-sanitize-recover=undefined
+.PHONY: fuzz-library
+fuzz-library:
+	@$(MAKE) --no-print-directory BUILD=build/fuzz CC=clang HARDEN=-fPIE \
+		OPTIMISE="-O1 -g -fsanitize=fuzzer-no-link,$(FUZZ_SANITIZE)" build/fuzz/libgslb.a
+build/fuzz/%: tests/fuzz/%.c fuzz-library
 	@mkdir -p $(@D)
 	@echo "  link  $@"
-	@clang -std=gnu11 -D_GNU_SOURCE -I. -g -O1 -fsanitize=fuzzer,address,undefined $(PKG_CFLAGS) $< build/fuzz/libgslb.a $(PKG_LIBS) -o $@
+	@clang -std=gnu11 -D_GNU_SOURCE -I. -g -O1 -fsanitize=fuzzer,$(FUZZ_SANITIZE) $(PKG_CFLAGS) $< build/fuzz/libgslb.a $(PKG_LIBS) -o $@
 fuzz: $(FUZZERS)
 
 run: deps-run all
@@ -90,6 +95,10 @@ test: deps
 
 test-asan: deps
 	@exec tests/run --asan
+
+# the same tests with their full counts
+test-long: deps
+	@exec tests/run --long
 
 deps:
 	@tests/install-packages $(PACKAGES_TEST)

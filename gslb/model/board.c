@@ -27,6 +27,8 @@ const char *board_counter_name(enum board_counter counter) {
       [BOARD_DROPPED_SHORT] = "dropped_short",
       [BOARD_DROPPED_RESPONSE] = "dropped_response",
       [BOARD_SEND_FAILED] = "send_failed",
+      [BOARD_LIMITED_DROPPED] = "limited_dropped",
+      [BOARD_LIMITED_SLIPPED] = "limited_slipped",
       [BOARD_TCP_OPENED] = "tcp_opened",
       [BOARD_TCP_CLOSED] = "tcp_closed",
       [BOARD_TCP_REFUSED] = "tcp_refused",

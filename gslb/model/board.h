@@ -30,6 +30,8 @@ enum board_counter {
   BOARD_DROPPED_SHORT,    /* less than a header */
   BOARD_DROPPED_RESPONSE, /* QR was set */
   BOARD_SEND_FAILED,
+  BOARD_LIMITED_DROPPED, /* by rate limiting */
+  BOARD_LIMITED_SLIPPED,
   BOARD_TCP_OPENED,
   BOARD_TCP_CLOSED,
   BOARD_TCP_REFUSED, /* over the limit */
@@ -66,12 +68,21 @@ enum board_gauge {                         /* one writer each: the process named
                    BOARD_GAUGES
 };
 
+#define BOARD_COOKIE_SECRETS 2u
+
+struct board_cookies { /* secrets that dns made up; kept here so that its restart does not change them */
+  int64_t made_ms;     /* house time of the newest; 0: none yet */
+  uint32_t count;
+  uint8_t secrets[BOARD_COOKIE_SECRETS][16]; /* the newest first */
+};
+
 struct board {
   uint32_t version, size_of_head; /* a reader of another build sees that it does not fit */
   int64_t house_offset_ms;
   struct board_process_row processes[BOARD_PROCESSES];
   _Atomic int64_t gauges[BOARD_GAUGES];
   _Atomic uint32_t bell;
+  struct board_cookies cookies; /* dns' builder alone */
   struct board_worker workers[CONFIG_WORKERS_MOST];
   _Atomic uint64_t answers[CONFIG_WORKERS_MOST][BOARD_SLOTS]; /* per worker and member slot */
 };

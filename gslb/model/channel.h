@@ -1,5 +1,5 @@
 /* gslb/model/channel.h
- * Messages between the supervisor and a child, and from control to exec: one SOCK_SEQPACKET socketpair each, one
+ * Messages between the supervisor and a child, from dns to control, and from control to exec: one SOCK_SEQPACKET socketpair each, one
  * packet a message, with descriptors attached. Any thread may send; one receives. */
 #ifndef GSLB_MODEL_CHANNEL_H
 #define GSLB_MODEL_CHANNEL_H
@@ -14,11 +14,12 @@
 
 enum channel_kind {
   CHANNEL_READY,    /* child to supervisor: I serve, with this generation */
-  CHANNEL_CONFIG,   /* supervisor to child: fds[0] configuration text, fds[1] name image (dns only); switch to it */
+  CHANNEL_CONFIG,   /* supervisor to child: fds[0] configuration text, fds[1] name image (dns and control); switch to it */
   CHANNEL_TAKEN,    /* child to supervisor: the generation is in use */
   CHANNEL_STOP,     /* supervisor to child: end cleanly, status 0 */
   CHANNEL_RELOAD,   /* control to supervisor: read the files again; text says who asks */
   CHANNEL_RELOADED, /* supervisor to control: outcome in status, text for the person */
+  CHANNEL_NOTIFIED, /* dns to control: a NOTIFY came in; text: "ZONE ADDRESS" */
   CHANNEL_COMMAND,  /* control to exec: run the on_change command; text: NAME=VALUE strings, each NUL-terminated */
 };
 

@@ -68,3 +68,8 @@ void child_say(const struct child *child, enum channel_kind kind) {
   if (status != STATUS_OK && status != STATUS_IO)
     log_error("message to the supervisor: %s", status_name(status));
 }
+
+void child_set_log(const struct config *config, enum board_process process) {
+  log_setup(board_process_name(process), (enum log_level)config->server.log_level,
+            config->server.log_format == CONFIG_LOG_JSON);
+}

@@ -14,23 +14,27 @@
 #include "gslb/model/config.h"
 
 struct child {
-  struct config *config; /* the child owns it: child_take_config replaces it */
+  struct config *config; /* the child owns it: a CHANNEL_CONFIG replaces it */
   uint64_t generation;
   int channel; /* to the supervisor */
   struct board *board;
   struct board_bell bell;
   struct house house;
 
-  int image;      /* dns: the name image's memfd; else -1 */
+  int image;      /* dns and control: the name image's memfd; else -1 */
   const int *udp; /* dns: socket of worker w and listen address a at [w * config->server.listen_count + a] */
   const int *tcp; /* dns: likewise, listening */
   int http_tcp;   /* control: listening, or -1 */
   int http_unix;  /* control: listening */
+  int notified;   /* dns: sends CHANNEL_NOTIFIED; control: receives it; else -1 */
   int exec;       /* control: sends CHANNEL_COMMAND; exec: receives it; else -1 */
 };
 
 enum status child_parse_config(const struct channel_message *message, struct config **out, struct errbuf *err);
 /* From a CHANNEL_CONFIG: parses the text in fds[0] (kept open). The message's text is the configuration's path. */
+
+void child_set_log(const struct config *config, enum board_process process);
+/* Log level and form as configured, for this process. */
 
 void child_say(const struct child *child, enum channel_kind kind);
 /* Sends CHANNEL_READY or CHANNEL_TAKEN with the child's generation. */

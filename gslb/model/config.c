@@ -1,21 +1,16 @@
 #include "gslb/model/config.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "gslb/base/memory.h"
+#include "gslb/model/config_bundle.h"
+#include "gslb/model/config_merge.h"
 #include "gslb/model/config_schema.h"
 #include "gslb/model/document.h"
 #include "gslb/model/domain.h"
 #include "gslb/model/schema.h"
-
-#define FILE_SIZE_MOST (64u << 20)
 
 struct owned_config {
   struct config config; /* first, so that its address is the whole's */
@@ -29,28 +24,57 @@ static const char *directory_of(const char *path, struct arena *arena) {
   if (*path == '/')
     return directory;
   char *here = getcwd(NULL, 0);
-  struct schema_reader reader = {.arena = arena, .directory = here ? here : "/"};
-  const char *absolute = schema_path(&reader, directory);
+  const char *absolute = schema_join(arena, here ? here : "/", directory);
   free(here);
   return absolute;
 }
 
-static void load(struct owned_config *owned, const char *text, size_t length, struct problems *found) {
+static void load_document(struct owned_config *owned, struct config_names *names, const char *text, size_t length,
+                          struct problems *found) {
   struct arena tree = {0}; /* the document is needed while loading only */
-  struct config_names *names = arena_alloc(&owned->arena, sizeof *names);
-  names->config = &owned->config;
+  const struct config_bundle *bundle = names->bundle;
   struct schema_reader reader = {
       .file = owned->config.path,
-      .directory = directory_of(owned->config.path, &owned->arena),
+      .directory = directory_of(bundle->count ? bundle->parts[0].path : owned->config.path, &owned->arena),
       .arena = &owned->arena,
       .problems = found,
       .context = names,
   };
-  const struct document_node *root = document_parse(owned->config.path, text, length, &tree, found);
+  struct document_node *root = document_parse(owned->config.path, text, length, &tree, found);
+  if (root && root->kind == DOCUMENT_MAP)
+    config_merge(&reader, &config_schema, bundle, root, &tree);
   if (root)
     schema_load(&reader, &config_schema, root, &owned->config);
-  owned->config.service_index = &names->services;
   arena_release(&tree);
+}
+
+static void load(struct owned_config *owned, const char *text, size_t length, struct problems *found) {
+  struct config_names *names = arena_alloc(&owned->arena, sizeof *names);
+  struct config_bundle bundle = {0};
+  names->config = &owned->config;
+  names->bundle = &bundle;
+  owned->config.service_index = &names->services;
+  if (!bundle_is(text, length))
+    load_document(owned, names, text, length, found);
+  else if (bundle_open(text, length, &owned->arena, &bundle) == STATUS_OK)
+    load_document(owned, names, bundle.parts[0].bytes, bundle.parts[0].size, found);
+  else
+    problem_add(found, owned->config.path, 1, 1, "the configuration was handed on incompletely");
+  names->bundle = NULL; /* it borrows the text */
+}
+
+/* Whether problem i stands in the sorted list already: a value that holds for many zones is found wrong many times. */
+static bool was_told(const struct problems *found, size_t i) {
+  const struct problem *problem = &found->items[i];
+  for (; i > 0; i--) {
+    const struct problem *earlier = &found->items[i - 1];
+    if (earlier->line != problem->line || earlier->column != problem->column ||
+        strcmp(earlier->file, problem->file) != 0)
+      return false;
+    if (strcmp(earlier->text, problem->text) == 0)
+      return true;
+  }
+  return false;
 }
 
 struct config *config_parse(const char *path, const char *text, size_t length, struct problems *problems) {
@@ -63,7 +87,8 @@ struct config *config_parse(const char *path, const char *text, size_t length, s
   problems_sort(&found);
   for (size_t i = 0; i < found.count; i++) {
     const struct problem *problem = &found.items[i];
-    problem_add(problems, problem->file, problem->line, problem->column, "%s", problem->text);
+    if (!was_told(&found, i))
+      problem_add(problems, problem->file, problem->line, problem->column, "%s", problem->text);
   }
   problems_release(&found);
   config_free(&owned->config);
@@ -73,55 +98,16 @@ struct config *config_parse(const char *path, const char *text, size_t length, s
 struct config *config_load(const char *path, struct problems *problems) {
   char *text = NULL;
   size_t length = 0;
-  struct errbuf err;
-  if (config_read_file(path, &text, &length, &err) != STATUS_OK) {
-    problem_add(problems, path, 0, 0, "%s", err.text);
+  if (config_read_whole(path, &text, &length, problems) != STATUS_OK)
     return NULL;
-  }
   struct config *config = config_parse(path, text, length, problems);
+  explicit_bzero(text, length); /* it may hold secrets */
   free(text);
   return config;
 }
 
-static enum status read_all(int fd, char **text, size_t *length, struct errbuf *err) {
-  struct stat info;
-  if (fstat(fd, &info) != 0)
-    return errbuf_set(err, STATUS_IO, "cannot be read: %s", strerror(errno));
-  if (S_ISDIR(info.st_mode))
-    return errbuf_set(err, STATUS_IO, "cannot be read: it is a directory");
-  char *buffer = NULL;
-  size_t used = 0, capacity = 0;
-  for (;;) {
-    /* a pipe tells no size, and a file may grow meanwhile */
-    buffer = mem_grow(buffer, &capacity, used + 65536, 1);
-    ssize_t got = read(fd, buffer + used, capacity - used - 1);
-    if (got < 0 && errno == EINTR)
-      continue;
-    if (got < 0) {
-      free(buffer);
-      return errbuf_set(err, STATUS_IO, "cannot be read: %s", strerror(errno));
-    }
-    used += (size_t)got;
-    if (used > FILE_SIZE_MOST) {
-      free(buffer);
-      return errbuf_set(err, STATUS_LIMIT, "is larger than 64 MiB");
-    }
-    if (got == 0)
-      break;
-  }
-  buffer[used] = '\0';
-  *text = buffer;
-  *length = used;
-  return STATUS_OK;
-}
-
-enum status config_read_file(const char *path, char **text, size_t *length, struct errbuf *err) {
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0)
-    return errbuf_set(err, errno == ENOENT ? STATUS_NOTFOUND : STATUS_IO, "cannot be opened: %s", strerror(errno));
-  enum status status = read_all(fd, text, length, err);
-  close(fd);
-  return status;
+const char *config_file_at(const struct config *config, struct config_pos pos) {
+  return pos.file ? pos.file : config->path;
 }
 
 void config_free(struct config *config) {

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "gslb/base/addr.h"
+#include "gslb/base/prefix.h"
 #include "gslb/base/problem.h"
 #include "gslb/base/status.h"
 #include "gslb/model/position.h"
@@ -23,8 +24,19 @@ struct name_index;
 #define CONFIG_MEMBERS_MOST 4096u /* of a service */
 #define CONFIG_SERVICES_MOST 1000000u
 #define CONFIG_ANSWERS_MOST 64u /* records in one balanced answer */
+#define CONFIG_PEERS_MOST 32u   /* primaries of a zone, servers that it notifies */
+#define CONFIG_NETWORK_SITES_MOST 1000u
 
 enum config_log_format { CONFIG_LOG_TEXT, CONFIG_LOG_JSON };
+
+struct config_rate_limit {  /* of responses, for each client network and kind of answer */
+  uint32_t responses_per_s; /* 0: no limit */
+  uint32_t slip;            /* each slip-th limited response goes out truncated; 0: all are dropped */
+  uint8_t ipv4_bits;        /* what counts as one client */
+  uint8_t ipv6_bits;
+  struct prefix *exempt;
+  size_t exempt_count;
+};
 
 struct config_server {
   const char *identity; /* a DNS name in lower case */
@@ -36,7 +48,13 @@ struct config_server {
   uint32_t workers;
   uint32_t udp_payload;     /* bytes, both ways */
   uint32_t tcp_connections; /* a worker */
+  uint32_t tcp_per_client;  /* connections of one client address, a worker */
   int64_t tcp_idle_ms;
+  const char *nsid;          /* RFC 5001; default: identity; NULL: none is given */
+  const char *version;       /* answer to version.bind; NULL: refused */
+  bool has_cookies;          /* RFC 7873 */
+  const char *cookie_secret; /* absolute path of a file with one secret a line, the current first; NULL: made up */
+  struct config_rate_limit rate_limit;
   enum config_log_format log_format;
   int log_level;                /* enum log_level */
   const char *const *on_change; /* operator's command and arguments, NULL-terminated; NULL for none */
@@ -48,10 +66,38 @@ struct config_control {
   const char *socket; /* absolute path of the unix socket; default state/control.sock */
 };
 
+enum key_algorithm { KEY_HMAC_SHA1, KEY_HMAC_SHA224, KEY_HMAC_SHA256, KEY_HMAC_SHA384, KEY_HMAC_SHA512 };
+const char *key_algorithm_name(enum key_algorithm algorithm);
+/* "hmac-sha256": as in TSIG records. */
+
+struct config_key { /* TSIG, RFC 8945 */
+  struct config_pos pos;
+  const char *name; /* lower case, without the last dot */
+  enum key_algorithm algorithm;
+  const char *secret; /* base64 */
+};
+
+enum zone_balanced { ZONE_BALANCED_OMIT, ZONE_BALANCED_FREEZE };
+enum zone_serial { ZONE_SERIAL_FILE, ZONE_SERIAL_UNIXTIME };
+
+#define CONFIG_NO_KEY UINT32_MAX
+
 struct config_zone {
   struct config_pos pos;
-  const char *name; /* lower case, without the last dot; "." for the root */
-  const char *file; /* absolute */
+  const char *name;       /* lower case, without the last dot; "." for the root */
+  const char *file;       /* absolute; of a secondary zone: where its last copy is kept, state/secondary/NAME.zone */
+  struct addr *primaries; /* with ports; a secondary zone has at least one */
+  size_t primary_count;
+  uint32_t primary_key;          /* index into keys, or CONFIG_NO_KEY */
+  struct prefix *transfer_allow; /* who may transfer the zone: a client needs one of these and, where keys are named, */
+  size_t transfer_allow_count;   /* one of those; with neither nobody may */
+  uint32_t *transfer_keys;
+  size_t transfer_key_count;
+  enum zone_balanced transfer_balanced; /* balanced names in a transfer: left out, or all members' addresses */
+  struct addr *notify;                  /* with ports */
+  size_t notify_count;
+  uint32_t notify_key;
+  enum zone_serial serial; /* of the SOA: as in the file, or the time of compilation where that is greater */
 };
 
 struct config_site {
@@ -60,6 +106,13 @@ struct config_site {
   bool has_location;
   double latitude;  /* degrees */
   double longitude; /* degrees */
+};
+
+struct config_network { /* where clients are */
+  struct config_pos pos;
+  struct prefix prefix;
+  uint32_t *sites; /* nearest first; indices */
+  size_t site_count;
 };
 
 enum monitor_type { MONITOR_HTTP, MONITOR_TCP, MONITOR_DNS };
@@ -104,8 +157,17 @@ struct config_member {
   struct addr *addresses; /* without ports */
   struct config_pos *address_pos;
   size_t address_count;
-  uint32_t weight;   /* 0 to 65535; 0 is answered only when nothing else is left */
-  uint16_t srv_port; /* 0: not in SRV answers */
+  uint32_t weight;    /* 0 to 65535; 0 is answered only when nothing else is left */
+  uint16_t srv_port;  /* 0: not in SRV answers */
+  const char *target; /* answer cname or mx: the name to give; NULL: <member>.<service> (mx only) */
+};
+
+enum service_answer { ANSWER_ADDRESSES, ANSWER_CNAME, ANSWER_MX };
+
+struct config_https { /* RFC 9460; a record a drawn member with its port and its addresses as hints */
+  bool is_given;
+  const char *const *alpn; /* NULL-terminated; NULL: the key is left out */
+  uint16_t port;           /* 0: left out, so the client's default */
 };
 
 struct config_service {
@@ -125,6 +187,9 @@ struct config_service {
   const char *srv;                       /* "_https._tcp", lower case; NULL for none */
   struct config_pos srv_pos;
   uint16_t srv_priority;
+  bool is_nearest; /* members at the site nearest to the client are preferred */
+  enum service_answer answer;
+  struct config_https https;
 };
 
 struct config {
@@ -135,6 +200,10 @@ struct config {
   size_t zone_count;
   struct config_site *sites;
   size_t site_count;
+  struct config_key *keys;
+  size_t key_count;
+  struct config_network *networks;
+  size_t network_count;
   struct config_monitor *monitors;
   size_t monitor_count;
   struct config_service *services;
@@ -143,14 +212,24 @@ struct config {
 };
 
 struct config *config_parse(const char *path, const char *text, size_t length, struct problems *problems);
-/* Parses YAML text that was read from path (used for messages and as the base of relative paths) and checks its
- * meaning, everything that can be told without opening other files. NULL when anything was added to problems. */
+/* Parses what config_read_whole made of path, or the text of one file that refers to no other (path is used for
+ * messages and as the base of relative paths), and checks its meaning, everything that can be told without opening
+ * files. NULL when anything was added to problems. */
 
 struct config *config_load(const char *path, struct problems *problems);
-/* Reads the file (at most 64 MiB), then config_parse. */
+/* config_read_whole, then config_parse. */
+
+enum status config_read_whole(const char *path, char **text, size_t *length, struct problems *problems);
+/* Reads the file and all that it refers to and that belongs to the configuration: included files, the names of the
+ * zones in a directory, secrets of keys; together at most 64 MiB. One text for config_parse, so that who gets it sees
+ * the same as all others and needs no right to read; free() it. It holds secrets. When the file itself cannot be read
+ * a problem tells why; what it refers to and cannot be read is reported by config_parse, at the place that does. */
 
 enum status config_read_file(const char *path, char **text, size_t *length, struct errbuf *err);
 /* The bytes of a file of at most 64 MiB, NUL-terminated; free() them. */
+
+const char *config_file_at(const struct config *config, struct config_pos pos);
+/* The file that the place is in, for messages. */
 
 void config_free(struct config *config);
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -30,8 +31,34 @@ void config_define(struct schema_reader *reader, struct name_index *index, const
     return;
   struct config_pos pos;
   memcpy(&pos, (const char *)items + first * item_size, sizeof pos);
-  schema_problem(reader, config_place(node, "name"), "%s \"%s\" is defined twice; first at line %d, column %d", what,
-                 name, pos.line, pos.column);
+  const struct document_node *place = config_place(node, "name");
+  char text[SCHEMA_PLACE_SIZE];
+  schema_problem(reader, place, "%s \"%s\" is defined twice; first at %s", what, name,
+                 schema_place(reader, pos, place->pos, text));
+}
+
+char *config_state_path(struct schema_reader *reader, const char *below) {
+  const struct config_names *names = reader->context;
+  const char *state = names->config->server.state;
+  if (!state)
+    return NULL;
+  size_t size = strlen(state) + strlen(below) + 2;
+  char *path = arena_alloc(reader->arena, size);
+  snprintf(path, size, "%s/%s", state, below);
+  return path;
+}
+
+void config_check_repeated(struct schema_reader *reader, const struct document_node *list, const char *what) {
+  if (!list || list->kind != DOCUMENT_LIST || list->count > CONFIG_NETWORK_SITES_MOST)
+    return; /* a list that is too long was reported, and comparing all of it with all of it could take hours */
+  for (const struct document_node *item = list->first; item; item = item->next)
+    for (const struct document_node *earlier = list->first; earlier != item; earlier = earlier->next)
+      if (item->kind == DOCUMENT_SCALAR && earlier->kind == DOCUMENT_SCALAR &&
+          strcasecmp(item->text, earlier->text) == 0) {
+        char quoted[SCALAR_QUOTED_SIZE];
+        schema_problem(reader, item, "%s \"%s\" is listed twice", what, scalar_quote(item->text, quoted));
+        break;
+      }
 }
 
 /* Server and control */
@@ -58,14 +85,11 @@ static const char *host_name(struct schema_reader *reader) {
   return arena_strdup(reader->arena, name);
 }
 
-static const char *run_directory(struct schema_reader *reader, const char *state) {
+static const char *run_directory(struct schema_reader *reader) {
   const char *given = getenv("RUNTIME_DIRECTORY");
   if (given && *given == '/')
     return arena_strndup(reader->arena, given, strcspn(given, ":")); /* systemd.exec(5): several, split by colons */
-  size_t size = strlen(state) + sizeof "/run";
-  char *path = arena_alloc(reader->arena, size);
-  snprintf(path, size, "%s/run", state);
-  return path;
+  return config_state_path(reader, "run");
 }
 
 static void check_listen(struct schema_reader *reader, const struct document_node *node,
@@ -88,11 +112,23 @@ void config_check_server(struct schema_reader *reader, const struct document_nod
   if (!server->workers)
     server->workers = core_count();
   if (!server->run && server->state)
-    server->run = run_directory(reader, server->state);
+    server->run = run_directory(reader);
+  if (!document_find(node, "nsid"))
+    server->nsid = server->identity;
   if (server->on_change && server->on_change[0]) {
     const char **command = (const char **)server->on_change;
-    command[0] = schema_path(reader, command[0]);
+    command[0] = schema_path(reader, config_place(node, "on_change")->pos, command[0]);
   }
+}
+
+void config_check_rate_limit(struct schema_reader *reader, const struct document_node *node, void *record) {
+  static const struct prefix standard[] = {{.family = 4, .bits = 8, .bytes = {127}},
+                                           {.family = 6, .bits = 128, .bytes = {[15] = 1}}};
+  struct config_rate_limit *limit = record;
+  if (document_find(node, "exempt"))
+    return;
+  limit->exempt = arena_copy(reader->arena, standard, sizeof standard);
+  limit->exempt_count = sizeof standard / sizeof standard[0];
 }
 
 void config_check_control(struct schema_reader *reader, const struct document_node *node, void *record) {
@@ -109,12 +145,8 @@ void config_check_control(struct schema_reader *reader, const struct document_no
     if (addr_equal(&control->listen, &server->listen[i]))
       schema_problem(reader, config_place(node, "listen"), "listen %s is taken by server.listen",
                      addr_format_port(&control->listen, text));
-  if (!control->socket && server->state) {
-    size_t size = strlen(server->state) + sizeof "/control.sock";
-    char *path = arena_alloc(reader->arena, size);
-    snprintf(path, size, "%s/control.sock", server->state);
-    control->socket = path;
-  }
+  if (!control->socket)
+    control->socket = config_state_path(reader, "control.sock");
 }
 
 void config_check_socket(struct schema_reader *reader, const struct document_node *root, const char *socket) {
@@ -127,20 +159,28 @@ void config_check_socket(struct schema_reader *reader, const struct document_nod
                  socket, SOCKET_PATH_MOST);
 }
 
-/* Zones, sites, monitors */
-
-void config_check_zone(struct schema_reader *reader, const struct document_node *node, void *record) {
-  struct config_names *names = reader->context;
-  const struct config_zone *zone = record;
-  config_define(reader, &names->zones, "zone", zone->name, (size_t)(zone - names->config->zones), node,
-                names->config->zones, sizeof *zone);
-}
+/* Sites, networks, monitors */
 
 void config_check_site(struct schema_reader *reader, const struct document_node *node, void *record) {
   struct config_names *names = reader->context;
   const struct config_site *site = record;
   config_define(reader, &names->sites, "site", site->name, (size_t)(site - names->config->sites), node,
                 names->config->sites, sizeof *site);
+}
+
+void config_check_network(struct schema_reader *reader, const struct document_node *node, void *record) {
+  struct config_names *names = reader->context;
+  const struct config_network *network = record;
+  char text[PREFIX_TEXT_SIZE], place[SCHEMA_PLACE_SIZE];
+  if (network->prefix.family) {
+    const char *name = arena_strdup(reader->arena, prefix_format(&network->prefix, text));
+    uint32_t first =
+        name_index_add(&names->networks, reader->arena, name, (uint32_t)(network - names->config->networks));
+    if (first != NAME_INDEX_NONE)
+      schema_problem(reader, config_place(node, "network"), "network %s is listed twice; first at %s", name,
+                     schema_place(reader, names->config->networks[first].pos, network->pos, place));
+  }
+  config_check_repeated(reader, document_find(node, "sites"), "site");
 }
 
 static bool has_blank_or_foreign(const char *text) {

@@ -28,8 +28,8 @@ void config_check_member(struct schema_reader *reader, const struct document_nod
     const struct addr *address = &member->addresses[i];
     char text[ADDR_TEXT_SIZE];
     if (address->family && !can_be_answered(address))
-      problem_add(reader->problems, reader->file, member->address_pos[i].line, member->address_pos[i].column,
-                  "address %s does not belong to a single host", addr_format(address, text));
+      schema_problem_at(reader, member->address_pos[i], "address %s does not belong to a single host",
+                        addr_format(address, text));
   }
 }
 
@@ -82,12 +82,11 @@ static void check_addresses(struct schema_reader *reader, const struct config_se
     char text[ADDR_TEXT_SIZE];
     addr_format(use->address, text);
     if (use->member == first->member)
-      problem_add(reader->problems, reader->file, use->pos.line, use->pos.column,
-                  "address %s is listed twice; first at line %d, column %d", text, first->pos.line, first->pos.column);
+      schema_problem_at(reader, use->pos, "address %s is listed twice; first at line %d, column %d", text,
+                        first->pos.line, first->pos.column);
     else
-      problem_add(reader->problems, reader->file, use->pos.line, use->pos.column,
-                  "address %s belongs to member \"%s\" already (line %d, column %d)", text,
-                  first->member->name ? first->member->name : "", first->pos.line, first->pos.column);
+      schema_problem_at(reader, use->pos, "address %s belongs to member \"%s\" already (line %d, column %d)", text,
+                        first->member->name ? first->member->name : "", first->pos.line, first->pos.column);
   }
   free(uses);
 }
@@ -135,20 +134,6 @@ static void check_ttl(struct schema_reader *reader, const struct document_node *
                  scalar_format_duration(service->ttl_max_s * INT64_C(1000), max));
 }
 
-static void check_monitors(struct schema_reader *reader, const struct document_node *list) {
-  /* a list that is too long was reported, and comparing all of it with all of it could take hours */
-  if (!list || list->kind != DOCUMENT_LIST || list->count > CONFIG_MONITORS_MOST)
-    return;
-  for (const struct document_node *item = list->first; item; item = item->next)
-    for (const struct document_node *earlier = list->first; earlier != item; earlier = earlier->next)
-      if (item->kind == DOCUMENT_SCALAR && earlier->kind == DOCUMENT_SCALAR &&
-          strcasecmp(item->text, earlier->text) == 0) {
-        char quoted[SCALAR_QUOTED_SIZE];
-        schema_problem(reader, item, "monitor \"%s\" is listed twice", scalar_quote(item->text, quoted));
-        break;
-      }
-}
-
 static bool some_member_has_srv_port(const struct document_node *list) {
   if (!list || list->kind != DOCUMENT_LIST)
     return true; /* reported elsewhere */
@@ -175,6 +160,80 @@ static void check_srv(struct schema_reader *reader, const struct document_node *
     schema_problem(reader, place, "srv makes a name (%s.<service>) of more than 253 characters", service->srv);
 }
 
+/* What the name answers */
+
+static void refuse_with_cname(struct schema_reader *reader, const struct document_node *node, const char *key,
+                              bool is_refused) {
+  if (is_refused)
+    schema_problem(reader, config_place(node, key),
+                   "%s cannot be given with answer cname: a name that has a CNAME "
+                   "record has no others (RFC 2181 section 10.1)",
+                   key);
+}
+
+static void check_cname(struct schema_reader *reader, const struct document_node *node,
+                        const struct config_service *service) {
+  const struct config_names *names = reader->context;
+  refuse_with_cname(reader, node, "srv", service->srv != NULL);
+  refuse_with_cname(reader, node, "https", service->https.is_given);
+  if (service->method == METHOD_ALL)
+    schema_problem(reader, config_place(node, "method"),
+                   "method all cannot be given with answer cname, which is one "
+                   "record");
+  if (service->answers > 1)
+    schema_problem(reader, config_place(node, "answers"), "answers is %u; with answer cname there is one only",
+                   service->answers);
+  if (service->name && service->zone != NAME_INDEX_NONE &&
+      strcmp(names->config->zones[service->zone].name, service->name) == 0)
+    schema_problem(reader, config_place(node, "answer"),
+                   "answer cname is impossible at \"%s\", the top of a zone, where SOA and NS records stand",
+                   service->name);
+}
+
+static void check_target(struct schema_reader *reader, const struct document_node *node,
+                         const struct config_service *service, const struct config_member *member) {
+  const struct document_node *target = document_find(node, "target");
+  bool is_wildcard = service->name && service->name[0] == '*';
+  if (target && service->answer == ANSWER_ADDRESSES)
+    schema_problem(reader, target->key, "key \"target\" needs answer cname or answer mx");
+  else if (!target && service->answer == ANSWER_CNAME)
+    schema_problem(reader, node, "missing key \"target\", which answer cname needs");
+  else if (!target && service->answer == ANSWER_MX && is_wildcard)
+    schema_problem(reader, node, "missing key \"target\", which answer mx of a wildcard needs");
+  else if (service->answer == ANSWER_CNAME && service->name && member->target &&
+           strcmp(member->target, service->name) == 0)
+    schema_problem(reader, target, "target \"%s\" is the service itself", member->target);
+}
+
+static void check_answer(struct schema_reader *reader, const struct document_node *node,
+                         const struct config_service *service) {
+  if (service->answer == ANSWER_CNAME)
+    check_cname(reader, node, service);
+  const struct document_node *list = document_find(node, "members");
+  const struct document_node *member = list && list->kind == DOCUMENT_LIST ? list->first : NULL;
+  for (size_t i = 0; i < service->member_count; i++, member = member->next)
+    if (member->kind == DOCUMENT_MAP)
+      check_target(reader, member, service, &service->members[i]);
+}
+
+static void check_nearest(struct schema_reader *reader, const struct document_node *node,
+                          const struct config_service *service) {
+  const struct config_names *names = reader->context;
+  const struct document_node *place = config_place(node, "nearest");
+  if (!names->config->network_count)
+    schema_problem(reader, place, "nearest is given, but no networks are");
+  for (size_t i = 0; i < service->member_count; i++)
+    if (service->members[i].site != UINT32_MAX)
+      return;
+  schema_problem(reader, place, "nearest is given, but no member has a site");
+}
+
+void config_check_https(struct schema_reader *reader, const struct document_node *node, void *record) {
+  struct config_https *https = record;
+  https->is_given = node != NULL;
+  config_check_repeated(reader, document_find(node, "alpn"), "protocol");
+}
+
 void config_check_service(struct schema_reader *reader, const struct document_node *node, void *record) {
   struct config_names *names = reader->context;
   struct config_service *service = record;
@@ -186,45 +245,50 @@ void config_check_service(struct schema_reader *reader, const struct document_no
       schema_problem(reader, config_place(node, "name"), "service \"%s\" lies outside every zone", service->name);
   }
   check_ttl(reader, node, service);
-  check_monitors(reader, document_find(node, "monitors"));
+  config_check_repeated(reader, document_find(node, "monitors"), "monitor");
   check_members(reader, document_find(node, "members"), service);
   if (service->srv)
     check_srv(reader, node, service);
+  check_answer(reader, node, service);
+  if (service->is_nearest)
+    check_nearest(reader, node, service);
 }
 
 /* Names that a service takes besides its own */
 
-static void check_taken_name(struct schema_reader *reader, const struct config_service *service, const char *prefix,
-                             struct config_pos pos) {
+static void check_taken_name(struct schema_reader *reader, const struct config_service *service, const char *kind,
+                             const char *prefix, struct config_pos pos) {
   const struct config_names *names = reader->context;
   char *name = mem_format("%s.%s", prefix, service->name);
   uint32_t other = name_index_find(&names->services, name);
   if (other != NAME_INDEX_NONE) {
-    struct config_pos first = names->config->services[other].pos;
-    problem_add(reader->problems, reader->file, pos.line, pos.column,
-                "the SRV records of \"%s\" need the name \"%s\", which is a service by itself (line %d, column %d)",
-                service->name, name, first.line, first.column);
+    char place[SCHEMA_PLACE_SIZE];
+    schema_problem_at(reader, pos, "the %s records of \"%s\" need the name \"%s\", which is a service by itself (%s)",
+                      kind, service->name, name, schema_place(reader, names->config->services[other].pos, pos, place));
   }
   uint32_t zone = zone_of(names, name);
   if (zone != service->zone)
-    problem_add(reader->problems, reader->file, pos.line, pos.column,
-                "the SRV records of \"%s\" need the name \"%s\", which lies in another zone, \"%s\"", service->name,
-                name, names->config->zones[zone].name);
+    schema_problem_at(reader, pos, "the %s records of \"%s\" need the name \"%s\", which lies in another zone, \"%s\"",
+                      kind, service->name, name, names->config->zones[zone].name);
   free(name);
 }
 
 void config_check_all(struct schema_reader *reader, const struct document_node *node, void *record) {
   const struct config *config = record;
   config_check_socket(reader, node, config->control.socket);
+  config_check_zone_files(reader);
   for (size_t i = 0; i < config->service_count; i++) {
     const struct config_service *service = &config->services[i];
-    if (!service->name || !service->srv || service->zone == NAME_INDEX_NONE)
+    if (!service->name || service->name[0] == '*' || service->zone == NAME_INDEX_NONE)
       continue;
-    check_taken_name(reader, service, service->srv, service->srv_pos);
+    if (service->srv)
+      check_taken_name(reader, service, "SRV", service->srv, service->srv_pos);
     for (size_t m = 0; m < service->member_count; m++) {
       const struct config_member *member = &service->members[m];
-      if (member->name && member->srv_port)
-        check_taken_name(reader, service, member->name, member->pos);
+      if (member->name && service->srv && member->srv_port)
+        check_taken_name(reader, service, "SRV", member->name, member->pos);
+      else if (member->name && service->answer == ANSWER_MX && !member->target)
+        check_taken_name(reader, service, "MX", member->name, member->pos);
     }
   }
 }

@@ -4,13 +4,18 @@
 #define GSLB_MODEL_CONFIG_SCHEMA_H
 
 #include "gslb/model/config.h"
+#include "gslb/model/config_bundle.h"
 #include "gslb/model/name_index.h"
 #include "gslb/model/schema.h"
 
 struct config_names { /* indices by name of what is defined so far; the context of the schema's readers and checks */
-  const struct config *config; /* being loaded */
+  const struct config *config;        /* being loaded */
+  const struct config_bundle *bundle; /* what was read with it */
+  struct name_index keys;
   struct name_index zones;
+  struct name_index zone_files; /* that secondary zones write */
   struct name_index sites;
+  struct name_index networks;
   struct name_index monitors;
   struct name_index services;
 };

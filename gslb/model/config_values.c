@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "gslb/base/addr.h"
 #include "gslb/model/config.h"
 #include "gslb/model/config_schema.h"
 #include "gslb/model/domain.h"
@@ -10,6 +11,8 @@
 #include "gslb/model/scalar.h"
 
 #define STATUS_RANGES_MOST 64u
+#define OPTIONAL_TEXT_MOST 255u /* a character-string (RFC 1035 section 3.3) */
+#define PORT_DNS 53u
 #define TYPE_OPT 41u
 #define TYPE_META_FIRST 128u /* RFC 6895 section 3.1: Q and meta types */
 #define TYPE_META_LAST 255u
@@ -193,4 +196,97 @@ bool config_read_monitor(struct schema_reader *reader, const struct schema_row *
       nearest_offer(&nearest, names->config->monitors[i].name);
   report_undefined(reader, "monitor", node, nearest.best);
   return false;
+}
+
+bool config_read_key(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
+                     void *field) {
+  const struct config_names *names = reader->context;
+  if (!expect_scalar(reader, row, node))
+    return false;
+  char name[DOMAIN_TEXT_SIZE];
+  bool is_name = domain_read(node->text, 0, name, NULL) == STATUS_OK;
+  uint32_t found = is_name ? name_index_find(&names->keys, name) : NAME_INDEX_NONE;
+  if (found != NAME_INDEX_NONE) {
+    *(uint32_t *)field = found;
+    return true;
+  }
+  struct nearest nearest;
+  nearest_begin(&nearest, node->text);
+  size_t candidates = schema_may_suggest(reader) ? names->config->key_count : 0;
+  for (size_t i = 0; i < candidates; i++)
+    if (names->config->keys[i].name)
+      nearest_offer(&nearest, names->config->keys[i].name);
+  report_undefined(reader, "key", node, nearest.best);
+  return false;
+}
+
+/* Values that may be left empty, or have a part that may be left out */
+
+bool config_read_optional_text(struct schema_reader *reader, const struct schema_row *row,
+                               const struct document_node *node, void *field) {
+  const char **out = field;
+  if (!expect_scalar(reader, row, node))
+    return false;
+  if (strlen(node->text) > OPTIONAL_TEXT_MOST) {
+    schema_problem(reader, node, "%s has %zu bytes; at most %u are allowed", row->key, strlen(node->text),
+                   OPTIONAL_TEXT_MOST);
+    return false;
+  }
+  for (const char *at = node->text; *at; at++)
+    if ((unsigned char)*at < ' ' || *at == 0x7f) {
+      schema_problem(reader, node, "%s contains a control character", row->key);
+      return false;
+    }
+  *out = *node->text ? arena_strdup(reader->arena, node->text) : NULL;
+  return true;
+}
+
+bool config_read_name_server(struct schema_reader *reader, const struct schema_row *row,
+                             const struct document_node *node, void *field) {
+  struct addr *out = field;
+  if (!expect_scalar(reader, row, node))
+    return false;
+  enum status status = addr_parse(node->text, out);
+  if (status == STATUS_OK)
+    out->port = PORT_DNS;
+  else
+    status = addr_parse_port(node->text, out);
+  if (status == STATUS_OK)
+    return true;
+  char quoted[SCALAR_QUOTED_SIZE];
+  scalar_quote(node->text, quoted);
+  if (status == STATUS_RANGE)
+    schema_problem(reader, node, "\"%s\" has a port outside 1 to 65535", quoted);
+  else
+    schema_problem(reader, node, "\"%s\" is not an IP address with a port or without, such as 192.0.2.1 or ::1@5300",
+                   quoted);
+  return false;
+}
+
+bool config_read_alpn(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
+                      void *field) {
+  static const char *const protocols[] = {"h2", "http/1.1", "h3"};
+  const char **out = field;
+  if (!expect_scalar(reader, row, node))
+    return false;
+  for (size_t i = 0; i < sizeof protocols / sizeof protocols[0]; i++)
+    if (strcmp(node->text, protocols[i]) == 0) {
+      *out = protocols[i];
+      return true;
+    }
+  char quoted[SCALAR_QUOTED_SIZE];
+  schema_problem(reader, node, "%s \"%s\" is none of h2, http/1.1, h3", row->key, scalar_quote(node->text, quoted));
+  return false;
+}
+
+bool config_read_include(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
+                         void *field) {
+  (void)reader, (void)row, (void)node, (void)field;
+  return true;
+}
+
+bool config_read_directory(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
+                           void *field) {
+  (void)reader, (void)row, (void)node, (void)field;
+  return true;
 }

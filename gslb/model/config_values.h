@@ -21,5 +21,28 @@ bool config_read_site(struct schema_reader *reader, const struct schema_row *row
 bool config_read_monitor(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
                          void *field);
 /* The name of a monitor; field: uint32_t, its index. */
+bool config_read_key(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
+                     void *field);
+/* The name of a TSIG key; field: uint32_t, its index. */
+bool config_read_optional_text(struct schema_reader *reader, const struct schema_row *row,
+                               const struct document_node *node, void *field);
+/* One line of up to 255 bytes; field: const char *, NULL for an empty text. */
+bool config_read_name_server(struct schema_reader *reader, const struct schema_row *row,
+                             const struct document_node *node, void *field);
+/* An address with a port or without one, which is port 53 then; field: struct addr. */
+bool config_read_alpn(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
+                      void *field);
+/* A protocol of HTTP as in ALPN (RFC 7301); field: const char *. */
+bool config_read_secret(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
+                        void *field);
+/* Base64 of 8 to 128 bytes; field: const char *. No message shows any of it. */
+bool config_read_secret_file(struct schema_reader *reader, const struct schema_row *row,
+                             const struct document_node *node, void *field);
+/* The path of a file that was read with the configuration and has the same; field: likewise. */
+bool config_read_include(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
+                         void *field);
+bool config_read_directory(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
+                           void *field);
+/* These two have nothing to fill: gslb/model/config_merge has dealt with the value and reported what is wrong. */
 
 #endif

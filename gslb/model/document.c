@@ -66,6 +66,7 @@ static struct document_node *new_node(struct builder *builder, const yaml_event_
   struct document_node *node = arena_alloc(builder->arena, sizeof *node);
   node->kind = kind;
   node->pos = pos_of(event->start_mark);
+  node->pos.file = builder->file;
   return node;
 }
 
@@ -166,8 +167,8 @@ static bool take_event(struct builder *builder, const yaml_event_t *event) {
   }
 }
 
-const struct document_node *document_parse(const char *file, const char *text, size_t length, struct arena *arena,
-                                           struct problems *problems) {
+struct document_node *document_parse(const char *file, const char *text, size_t length, struct arena *arena,
+                                     struct problems *problems) {
   struct builder builder = {.file = file, .arena = arena, .problems = problems};
   if (!yaml_parser_initialize(&builder.parser)) {
     problem_add(problems, file, 0, 0, "not enough memory to read YAML");

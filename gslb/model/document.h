@@ -33,10 +33,11 @@ struct document_node {
   size_t count;                    /* list, map: how many values */
 };
 
-const struct document_node *document_parse(const char *file, const char *text, size_t length, struct arena *arena,
-                                           struct problems *problems);
+struct document_node *document_parse(const char *file, const char *text, size_t length, struct arena *arena,
+                                     struct problems *problems);
 /* The root, or NULL when the text cannot be read as one YAML document; problems then tells why. A tree may be returned
- * although problems were added (DOCUMENT_REFUSED, duplicate keys are left to the reader of the tree). */
+ * although problems were added (DOCUMENT_REFUSED, duplicate keys are left to the reader of the tree). file is borrowed
+ * by the places of all nodes. */
 
 const struct document_node *document_find(const struct document_node *map, const char *key);
 /* The first value under key; NULL when there is none, map is NULL or no map. */

@@ -4,8 +4,9 @@
 #define GSLB_MODEL_POSITION_H
 
 struct config_pos {
-  int line;   /* from 1 */
-  int column; /* from 1, in characters */
+  int line;         /* from 1 */
+  int column;       /* from 1, in characters */
+  const char *file; /* lives as long as the configuration; NULL: its main file */
 };
 
 #endif

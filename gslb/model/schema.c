@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "gslb/base/addr.h"
+#include "gslb/base/prefix.h"
 #include "gslb/model/domain.h"
 #include "gslb/model/nearest.h"
 #include "gslb/model/scalar.h"
@@ -22,13 +23,33 @@ static void *field_at(void *record, size_t offset) {
   return (char *)record + offset;
 }
 
-void schema_problem(struct schema_reader *reader, const struct document_node *node, const char *format, ...) {
+static void report(struct schema_reader *reader, struct config_pos pos, const char *format, va_list args) {
   char text[1024];
+  vsnprintf(text, sizeof text, format, args);
+  problem_add(reader->problems, pos.file ? pos.file : reader->file, pos.line, pos.column, "%s", text);
+}
+
+void schema_problem(struct schema_reader *reader, const struct document_node *node, const char *format, ...) {
   va_list args;
   va_start(args, format);
-  vsnprintf(text, sizeof text, format, args);
+  report(reader, node ? node->pos : (struct config_pos){.line = 0}, format, args);
   va_end(args);
-  problem_add(reader->problems, reader->file, node ? node->pos.line : 0, node ? node->pos.column : 0, "%s", text);
+}
+
+void schema_problem_at(struct schema_reader *reader, struct config_pos pos, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  report(reader, pos, format, args);
+  va_end(args);
+}
+
+const char *schema_place(const struct schema_reader *reader, struct config_pos pos, struct config_pos seen_from,
+                         char text[SCHEMA_PLACE_SIZE]) {
+  const char *file = pos.file ? pos.file : reader->file, *other = seen_from.file ? seen_from.file : reader->file;
+  bool is_same = strcmp(file, other) == 0;
+  snprintf(text, SCHEMA_PLACE_SIZE, "%.250s%sline %d, column %d", is_same ? "" : file, is_same ? "" : ", ", pos.line,
+           pos.column);
+  return text;
 }
 
 /* Puts the word behind those in list, as far as there is room. */
@@ -41,11 +62,21 @@ bool schema_may_suggest(struct schema_reader *reader) {
   return reader->suggestions++ < SUGGESTIONS_MOST;
 }
 
-const char *schema_path(const struct schema_reader *reader, const char *path) {
-  bool is_absolute = *path == '/';
-  size_t base = is_absolute ? 0 : strlen(reader->directory);
-  char *out = arena_alloc(reader->arena, base + strlen(path) + 2);
-  memcpy(out, reader->directory, base);
+/* The directory that relative paths at pos begin from: its length and where it starts. */
+static size_t base_of(const struct schema_reader *reader, struct config_pos pos, const char **start) {
+  if (!pos.file || strcmp(pos.file, reader->file) == 0) {
+    *start = reader->directory;
+    return strlen(reader->directory);
+  }
+  const char *slash = strrchr(pos.file, '/'); /* other files than the main one have absolute names */
+  *start = pos.file;
+  return slash ? (size_t)(slash - pos.file) : 0;
+}
+
+static const char *join(struct arena *arena, const char *directory, size_t directory_size, const char *path) {
+  size_t base = *path == '/' ? 0 : directory_size;
+  char *out = arena_alloc(arena, base + strlen(path) + 2);
+  memcpy(out, directory, base);
   size_t used = base;
   while (used && out[used - 1] == '/')
     used--;
@@ -62,6 +93,16 @@ const char *schema_path(const struct schema_reader *reader, const char *path) {
     out[used++] = '/';
   out[used] = '\0';
   return out;
+}
+
+const char *schema_join(struct arena *arena, const char *directory, const char *path) {
+  return join(arena, directory, strlen(directory), path);
+}
+
+const char *schema_path(const struct schema_reader *reader, struct config_pos pos, const char *path) {
+  const char *directory;
+  size_t length = base_of(reader, pos, &directory);
+  return join(reader->arena, directory, length, path);
 }
 
 /* Values */
@@ -82,7 +123,8 @@ static bool read_text(struct schema_reader *reader, const struct schema_row *row
       schema_problem(reader, node, "%s contains a control character", row->key);
       return false;
     }
-  *out = row->kind == SCHEMA_PATH ? schema_path(reader, node->text) : arena_strdup(reader->arena, node->text);
+  *out =
+      row->kind == SCHEMA_PATH ? schema_path(reader, node->pos, node->text) : arena_strdup(reader->arena, node->text);
   return true;
 }
 
@@ -179,6 +221,31 @@ static bool read_address(struct schema_reader *reader, const struct schema_row *
   return false;
 }
 
+static bool read_network(struct schema_reader *reader, const struct document_node *node, struct prefix *out) {
+  enum status status = prefix_parse(node->text, out);
+  if (status == STATUS_OK)
+    return true;
+  char quoted[SCALAR_QUOTED_SIZE];
+  scalar_quote(node->text, quoted);
+  if (status == STATUS_RANGE)
+    schema_problem(reader, node, "network \"%s\" has bits beyond its length, or too great a length", quoted);
+  else
+    schema_problem(reader, node, "\"%s\" is not a network such as 192.0.2.0/24 or 2001:db8::/32", quoted);
+  return false;
+}
+
+static bool read_bool(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
+                      bool *out) {
+  bool is_true = strcmp(node->text, "true") == 0;
+  if (is_true || strcmp(node->text, "false") == 0) {
+    *out = is_true;
+    return true;
+  }
+  char quoted[SCALAR_QUOTED_SIZE];
+  schema_problem(reader, node, "%s must be true or false, not \"%s\"", row->key, scalar_quote(node->text, quoted));
+  return false;
+}
+
 static bool read_scalar(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
                         void *field) {
   int64_t number;
@@ -187,6 +254,13 @@ static bool read_scalar(struct schema_reader *reader, const struct schema_row *r
   case SCHEMA_DOMAIN:
   case SCHEMA_LABEL:
     return read_name(reader, row, node, field);
+  case SCHEMA_BOOL:
+    return read_bool(reader, row, node, field);
+  case SCHEMA_U8:
+    if (!read_number(reader, row, node, &number))
+      return false;
+    *(uint8_t *)field = (uint8_t)number;
+    return true;
   case SCHEMA_U16:
     if (!read_number(reader, row, node, &number))
       return false;
@@ -212,6 +286,8 @@ static bool read_scalar(struct schema_reader *reader, const struct schema_row *r
   case SCHEMA_ADDRESS:
   case SCHEMA_ENDPOINT:
     return read_address(reader, row, node, field);
+  case SCHEMA_NETWORK:
+    return read_network(reader, node, field);
   default:
     return read_text(reader, row, node, field);
   }
@@ -321,6 +397,13 @@ static void report_unknown(struct schema_reader *reader, const struct schema_map
     schema_problem(reader, key, "unknown key \"%s\"; the keys here are %s", quoted, list);
 }
 
+void schema_report_twice(struct schema_reader *reader, const struct document_node *key,
+                         const struct document_node *first) {
+  char place[SCHEMA_PLACE_SIZE];
+  schema_problem(reader, key, "key \"%s\" stands twice; first at %s", key->text,
+                 schema_place(reader, first->pos, key->pos, place));
+}
+
 /* Finds each row's value; reports keys that are unknown or stand twice. */
 static void sort_values(struct schema_reader *reader, const struct schema_map *map, const struct document_node *node,
                         const struct document_node *values[ROWS_MOST]) {
@@ -332,8 +415,7 @@ static void sort_values(struct schema_reader *reader, const struct schema_map *m
     }
     const struct document_node **slot = &values[row - map->rows];
     if (*slot)
-      schema_problem(reader, value->key, "key \"%s\" stands twice; first at line %d, column %d", row->key,
-                     (*slot)->key->pos.line, (*slot)->key->pos.column);
+      schema_report_twice(reader, value->key, (*slot)->key);
     else
       *slot = value;
   }

@@ -19,6 +19,8 @@ enum schema_kind {                      /* the field is */
                    SCHEMA_PATH,         /* const char *, made absolute against the reader's directory */
                    SCHEMA_DOMAIN,       /* const char *, by domain_read with what `allowed` says */
                    SCHEMA_LABEL,        /* const char *, by domain_read_host_label */
+                   SCHEMA_BOOL,         /* bool, written as true or false */
+                   SCHEMA_U8,           /* uint8_t */
                    SCHEMA_U16,          /* uint16_t */
                    SCHEMA_U32,          /* uint32_t */
                    SCHEMA_MILLISECONDS, /* int64_t, written as a duration; least and most in ms */
@@ -26,13 +28,14 @@ enum schema_kind {                      /* the field is */
                    SCHEMA_WORD,         /* int or enum: the index into words */
                    SCHEMA_ADDRESS,      /* struct addr */
                    SCHEMA_ENDPOINT,     /* struct addr with a port */
+                   SCHEMA_NETWORK,      /* struct prefix */
                    SCHEMA_MAP,          /* the struct itself that map describes */
                    SCHEMA_CUSTOM,       /* what read fills */
 };
 
 struct schema_reader {
-  const char *file;      /* for messages */
-  const char *directory; /* absolute; base of relative paths */
+  const char *file;      /* the main one, for messages */
+  const char *directory; /* absolute; base of relative paths in the main file */
   struct arena *arena;
   struct problems *problems;
   void *context;                        /* for read and check */
@@ -84,12 +87,25 @@ char *schema_help(const struct schema_map *map);
 void schema_problem(struct schema_reader *reader, const struct document_node *node, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* Reports at the node's place; a NULL node stands for the whole file. */
+void schema_problem_at(struct schema_reader *reader, struct config_pos pos, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#define SCHEMA_PLACE_SIZE 320u
+const char *schema_place(const struct schema_reader *reader, struct config_pos pos, struct config_pos seen_from,
+                         char text[SCHEMA_PLACE_SIZE]);
+/* "line 3, column 7", and the file before it where it is another than that of seen_from; returns text. */
+
+void schema_report_twice(struct schema_reader *reader, const struct document_node *key,
+                         const struct document_node *first);
+/* Reports a key that stands twice in one mapping. */
 
 bool schema_may_suggest(struct schema_reader *reader);
 /* Whether looking for the nearest word is still worth it: a file full of unknown words gets suggestions for the first
  * hundred only. */
 
-const char *schema_path(const struct schema_reader *reader, const char *path);
-/* path made absolute against the reader's directory, "./" and "//" left out; in the arena. */
+const char *schema_path(const struct schema_reader *reader, struct config_pos pos, const char *path);
+/* path made absolute against the directory of the file that pos names, "./" and "//" left out; in the arena. */
+const char *schema_join(struct arena *arena, const char *directory, const char *path);
+/* Likewise against a directory, which is absolute. */
 
 #endif

@@ -35,6 +35,10 @@ static void print_type(FILE *out, const struct schema_row *row) {
   case SCHEMA_LABEL:
     fputs("label", out);
     break;
+  case SCHEMA_BOOL:
+    fputs("true | false", out);
+    break;
+  case SCHEMA_U8:
   case SCHEMA_U16:
   case SCHEMA_U32:
     print_number_type(out, row);
@@ -52,6 +56,9 @@ static void print_type(FILE *out, const struct schema_row *row) {
     break;
   case SCHEMA_ENDPOINT:
     fputs("address@port", out);
+    break;
+  case SCHEMA_NETWORK:
+    fputs("network", out);
     break;
   case SCHEMA_MAP:
     fputs("mapping", out);

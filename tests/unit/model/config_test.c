@@ -1,18 +1,13 @@
 #include "gslb/model/config.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "gslb/base/log.h"
 #include "gslb/base/memory.h"
+#include "tests/unit/model/config_text.h"
 
 #define COMPLETE "tests/fuzz/corpus/config/complete.yaml"
 
@@ -23,42 +18,6 @@
   "monitors: [{name: web, type: http, port: 80}]\n"
 /* the lines that are put behind begin at line 5 */
 #define SERVICES SERVER "services:\n"
-
-static struct config *parse(const char *text) {
-  struct problems problems = {0};
-  struct config *config = config_parse("/etc/gslb/gslb.yaml", text, strlen(text), &problems);
-  char *report = problems_format(&problems);
-  if (!config)
-    print_error("%s", report);
-  assert_non_null(config);
-  free(report);
-  problems_release(&problems);
-  return config;
-}
-
-/* All that is wrong with text, with the file's name left out. */
-static char *report_of(const char *text) {
-  struct problems problems = {0};
-  assert_null(config_parse("F", text, strlen(text), &problems));
-  assert_true(problems.count > 0);
-  char *report = problems_format(&problems);
-  problems_release(&problems);
-  return report;
-}
-
-static void assert_only(const char *text, const char *wanted) {
-  char *report = report_of(text);
-  assert_string_equal(report, wanted);
-  free(report);
-}
-
-static void assert_reports(const char *text, const char *wanted) {
-  char *report = report_of(text);
-  if (!strstr(report, wanted))
-    print_error("wanted: %s\ngot: %s", wanted, report);
-  assert_non_null(strstr(report, wanted));
-  free(report);
-}
 
 static void config_loads_a_complete_file_with_paths_relative_to_it(void **state) {
   (void)state;
