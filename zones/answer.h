@@ -12,18 +12,27 @@
 #include "gslb/model/board.h"
 #include "zones/book.h"
 #include "zones/query.h"
+#include "zones/rrl.h"
+
+struct client {
+  struct addr addr;
+  bool is_udp;
+};
 
 struct answerer {
   struct random random;
   struct board_worker *board; /* this worker's counters */
   _Atomic uint64_t *answers;  /* this worker's counters by member slot */
+  struct rrl *rrl;            /* NULL: no limit */
+  int notified;               /* channel to control */
   uint32_t worker;            /* index */
   uint16_t udp_payload;       /* what this server takes and sends over UDP (RFC 6891) */
 };
 
-size_t answer_query(struct answerer *answerer, const struct book *book, const struct query *query, bool is_udp,
-                    uint8_t *out, size_t room);
-/* Writes the reply and returns its size, always at least a header. room is the transport's bound, at least 512; over
- * UDP the client's and the server's payload bound it further. Called between two quiescent states of the worker. */
+size_t answer_query(struct answerer *answerer, const struct book *book, const struct query *query,
+                    const struct client *client, uint8_t *out, size_t room);
+/* Writes the reply and returns its size, at least a header; 0 when rate limiting says silence. room is the transport's
+ * bound, at least 512; over UDP the client's and the server's payload bound it further. Called between two quiescent
+ * states of the worker. */
 
 #endif

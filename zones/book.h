@@ -7,9 +7,12 @@
 
 #include <stdint.h>
 
+#include "gslb/decide/topology.h"
 #include "gslb/model/config.h"
+#include "zones/cookie.h"
 #include "zones/image.h"
 #include "zones/table.h"
+#include "zones/tsig.h"
 
 struct book {
   struct image image;
@@ -17,6 +20,12 @@ struct book {
   struct table **tables;       /* by service; each published by RCU, never NULL */
   uint32_t **turns;            /* by worker, then service: round robin counters, each worker's own */
   uint32_t worker_count;
+  struct topology *topology;      /* borrowed by the tables */
+  struct cookie_secrets *cookies; /* published by RCU; owned by the builder; NULL: cookies are off */
+  struct tsig_keys *keys;
+  const char *nsid, *version; /* of the configuration; NULL: not given */
+  size_t nsid_size, version_size;
+  uint16_t keepalive; /* idle time-out of TCP in 100 ms (RFC 7828) */
 };
 
 struct book *book_new(const struct config *config, int image_fd, uint32_t worker_count, struct errbuf *err);

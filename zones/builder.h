@@ -9,12 +9,16 @@
 #include "gslb/base/clock.h"
 #include "gslb/model/board.h"
 #include "zones/book.h"
+#include "zones/difference.h"
 
 struct builder;
 
 struct builder *builder_new(struct board *board, const struct house *house);
 void builder_free(struct builder *builder);
 /* After the workers ended. */
+
+struct differences *builder_differences(struct builder *builder);
+/* Of the zones' last versions, for transfers; borrowed until builder_free. */
 
 struct book *const *builder_book(const struct builder *builder);
 /* Where the current book is published; NULL there until the first builder_switch. */

@@ -10,8 +10,12 @@ enum { TYPE_SIG = 24, TYPE_KEY = 25, TYPE_NXT = 30 };
 struct checker {
   const struct tree *tree;
   const bool *is_broken;
-  struct problems *problems;
+  struct problems *problems; /* where to tell those of what is being checked */
 };
+
+static bool is_secondary(const struct checker *checker, uint32_t zone) {
+  return checker->tree->zones[zone].config->primary_count > 0;
+}
 
 struct config_pos check_place(const struct config *config, const struct tree_node *node) {
   const struct config_service *service = &config->services[node->service];
@@ -69,7 +73,7 @@ static void check_dname(struct checker *checker, const struct tree_node *node) {
   if (dname && dname->count > 1)
     problem_add(checker->problems, dname->first->next->file, dname->first->next->line, 0,
                 "%s has more than one DNAME record", tree_name(node, name));
-  if (!node->dname)
+  if (!node->dname || is_secondary(checker, node->zone))
     return;
   const struct tree_record *by = tree_rrset(node->dname, TYPE_DNAME)->first;
   const struct tree_record *first = first_record(node);
@@ -78,7 +82,7 @@ static void check_dname(struct checker *checker, const struct tree_node *node) {
                 tree_name(node, name), tree_name(node->dname, above), by->file, by->line);
   } else if (node->service != IMAGE_NONE) {
     struct config_pos pos = check_place(checker->tree->config, node);
-    problem_add(checker->problems, checker->tree->config->path, pos.line, pos.column,
+    problem_add(checker->problems, config_file_at(checker->tree->config, pos), pos.line, pos.column,
                 "%s stands below the DNAME of %s at %s:%d", tree_name(node, name), tree_name(node->dname, above),
                 by->file, by->line);
   }
@@ -102,7 +106,7 @@ static bool lacks_address(const struct tree *tree, const struct tree_node *owner
 
 static void check_name_servers(struct checker *checker, const struct tree_node *node) {
   const struct tree_rrset *ns = tree_rrset(node, TYPE_NS);
-  if (!ns || (node->flags & IMAGE_BELOW_CUT) || checker->is_broken[node->zone])
+  if (!ns || (node->flags & IMAGE_BELOW_CUT) || checker->is_broken[node->zone] || is_secondary(checker, node->zone))
     return;
   for (const struct tree_record *record = ns->first; record; record = record->next) {
     struct name target = {.size = (uint8_t)record->size};
@@ -128,12 +132,25 @@ static void check_size(struct checker *checker, const struct tree_node *node) {
   }
 }
 
-/* The first static RRset in the way of a balanced name. */
-static const struct tree_rrset *find_collision(const struct tree_node *node) {
+const struct tree_rrset *check_collision(const struct config *config, const struct tree_node *node) {
+  static const uint16_t addresses[] = {TYPE_A, TYPE_AAAA, 0}, https[] = {TYPE_A, TYPE_AAAA, TYPE_HTTPS, 0},
+                        srv[] = {TYPE_SRV, 0}, mx[] = {TYPE_MX, 0};
+  const struct config_service *service = &config->services[node->service];
+  const uint16_t *types = service->https.is_given ? https : addresses;
   if (node->flags & IMAGE_SRV)
-    return tree_rrset(node, TYPE_SRV);
-  const struct tree_rrset *addresses = tree_rrset(node, TYPE_A);
-  return addresses ? addresses : tree_rrset(node, TYPE_AAAA);
+    types = srv;
+  else if (node->flags & IMAGE_MEMBER)
+    types = addresses;
+  else if (service->answer == ANSWER_CNAME)
+    return node->rrsets;
+  else if (service->answer == ANSWER_MX)
+    types = mx;
+  for (; *types; types++) {
+    const struct tree_rrset *rrset = tree_rrset(node, *types);
+    if (rrset)
+      return rrset;
+  }
+  return NULL;
 }
 
 static void check_balanced(struct checker *checker, const struct tree_node *node) {
@@ -143,31 +160,42 @@ static void check_balanced(struct checker *checker, const struct tree_node *node
   tree_name(node, name);
   if (node->cut) {
     const struct tree_record *ns = tree_rrset(node->cut, TYPE_NS)->first;
-    problem_add(checker->problems, config->path, pos.line, pos.column, "%s is delegated: NS records of %s at %s:%d",
-                name, tree_name(node->cut, above), ns->file, ns->line);
+    problem_add(checker->problems, config_file_at(config, pos), pos.line, pos.column,
+                "%s is delegated: NS records of %s at %s:%d", name, tree_name(node->cut, above), ns->file, ns->line);
     return;
   }
   const struct tree_rrset *cname = tree_rrset(node, TYPE_CNAME);
   if (cname)
-    problem_add(checker->problems, config->path, pos.line, pos.column, "%s collides with the CNAME record at %s:%d",
-                name, cname->first->file, cname->first->line);
-  const struct tree_rrset *taken = find_collision(node);
+    problem_add(checker->problems, config_file_at(config, pos), pos.line, pos.column,
+                "%s collides with the CNAME record at %s:%d", name, cname->first->file, cname->first->line);
+  const struct tree_rrset *taken = check_collision(config, node);
   if (taken)
-    problem_add(checker->problems, config->path, pos.line, pos.column,
+    problem_add(checker->problems, config_file_at(config, pos), pos.line, pos.column,
                 "%s collides with a static record of the same type at %s:%d", name, taken->first->file,
                 taken->first->line);
 }
 
-void check_zones(const struct tree *tree, const bool *is_broken, struct problems *problems) {
-  struct checker checker = {.tree = tree, .is_broken = is_broken, .problems = problems};
-  for (size_t i = 0; i < tree->config->zone_count; i++)
-    check_apex(&checker, (uint32_t)i);
+/* What a copy has in the place of a balanced name gives way to it. */
+static bool is_told(const struct checker *checker, const struct tree_node *node) {
+  bool is_alias = !(node->flags & (IMAGE_SRV | IMAGE_MEMBER)) &&
+                  checker->tree->config->services[node->service].answer == ANSWER_CNAME;
+  return !is_secondary(checker, node->zone) || (is_alias && (node->flags & IMAGE_APEX));
+}
+
+void check_zones(const struct tree *tree, const bool *is_broken, struct problems *problems, struct problems *copies) {
+  struct checker checker = {.tree = tree, .is_broken = is_broken};
+  for (uint32_t i = 0; i < tree->config->zone_count; i++) {
+    checker.problems = is_secondary(&checker, i) ? &copies[i] : problems;
+    check_apex(&checker, i);
+  }
   for (const struct tree_node *node = tree->first; node; node = node->next) {
+    checker.problems = is_secondary(&checker, node->zone) ? &copies[node->zone] : problems;
     check_cname(&checker, node);
     check_dname(&checker, node);
     check_name_servers(&checker, node);
     check_size(&checker, node);
-    if (node->service != IMAGE_NONE)
+    checker.problems = problems;
+    if (node->service != IMAGE_NONE && is_told(&checker, node))
       check_balanced(&checker, node);
   }
 }

@@ -11,6 +11,11 @@
 enum status zones_compile(const struct config *config, int *fd, struct problems *problems);
 /* Reads all zones of the configuration and writes the image into a sealed memfd, whose descriptor the caller owns.
  * STATUS_INVALID: problems tells what is wrong, with file and line (of the zone file, or of the configuration where a
- * service clashes with a static record), and *fd is untouched. */
+ * service clashes with a static record), and *fd is untouched.
+ * A secondary zone without a copy, or with one that is no sound zone (logged), is compiled as an absent one, and its
+ * records give way to balanced names. */
+
+enum status zones_check_copy(const char *zone, const char *file, struct errbuf *err);
+/* Whether zones_compile would take the file as a secondary zone's copy. STATUS_INVALID; STATUS_NOTFOUND. */
 
 #endif

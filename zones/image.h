@@ -11,8 +11,9 @@
 #include <stdint.h>
 
 #include "gslb/base/status.h"
+#include "zones/cookie.h"
 
-#define IMAGE_MAGIC 0x31424c53474d4e49u
+#define IMAGE_MAGIC 0x32424c53474d4e49u
 #define IMAGE_NONE UINT32_MAX
 
 struct image_head {
@@ -23,7 +24,8 @@ struct image_head {
   uint32_t zone_count;
   uint64_t zones; /* offset of zone_count struct image_zone, in the configuration's order */
   uint32_t node_count;
-  uint32_t service_count; /* of the configuration it was compiled with */
+  uint32_t service_count;        /* of the configuration it was compiled with */
+  struct cookie_secrets cookies; /* of the configured file; count 0: none is configured */
 };
 
 /* Open addressing, linear probing from hash & (bucket_count - 1), by the name hash of zones/name. */
@@ -32,14 +34,18 @@ struct image_bucket {
   uint32_t node; /* offset / 8; 0: empty, ends a search */
 };
 
-struct image_zone {
+struct image_zone {   /* absent: a secondary zone of which there is no copy; soa and ns are 0 */
   uint64_t apex;      /* node */
   uint32_t name_size; /* wire length of the apex name */
   uint32_t minimum_s; /* negative TTL: the lesser of the SOA's TTL and MINIMUM (RFC 2308) */
-  uint64_t soa;       /* the apex' SOA rrset with its TTL lowered to minimum_s, for negative answers */
+  uint64_t soa;       /* the apex' SOA rrset with its TTL lowered to minimum_s, for negative answers; 0: absent */
   uint64_t ns;        /* the apex' NS rrset */
   uint32_t serial;
   uint32_t record_count;
+  uint64_t nodes; /* node_count uint32_t, each a node's offset / 8: the zone's own, parents first, and the apexes of the
+                   * zones right below it that are ours too, where it delegates */
+  uint32_t node_count;
+  uint32_t reserved;
 };
 
 enum image_node_flag {

@@ -14,8 +14,6 @@
 #define RECORD_HEAD 10u /* owner pointer, type, class, TTL */
 #define PATCHES_MOST (CHECK_RRSET_SIZE_MOST / 12 * (1 + RDATA_NAMES_MOST))
 
-enum { TYPE_SVCB = 64, TYPE_HTTPS = 65 };
-
 struct encoded { /* an RRset, ready to be copied into the image */
   uint32_t patch_count, target_count, size;
   struct image_patch patches[PATCHES_MOST];
@@ -23,11 +21,18 @@ struct encoded { /* an RRset, ready to be copied into the image */
   uint8_t data[CHECK_RRSET_SIZE_MOST];
 };
 
+struct zone_nodes { /* where the list of a zone's nodes stands, and how many are counted or written */
+  uint64_t offset;
+  uint32_t count;
+};
+
 struct layout {
+  const struct cookie_secrets *cookies;
   struct tree *tree;
   uint64_t size;
   uint64_t zones, buckets;
-  uint64_t *negative_soas; /* a zone: offset of its SOA for negative answers */
+  uint64_t *negative_soas;       /* a zone: offset of its SOA for negative answers */
+  struct zone_nodes *zone_nodes; /* a zone */
   uint8_t *base;
   struct encoded *encoded;
 };
@@ -133,6 +138,39 @@ static uint16_t count_rrsets(const struct tree_node *node) {
   return count;
 }
 
+/* The zone around this apex; IMAGE_NONE for what is no apex or lies in none of ours. */
+static uint32_t delegating_zone(const struct tree_node *node) {
+  return (node->flags & IMAGE_APEX) && node->parent ? node->parent->zone : IMAGE_NONE;
+}
+
+static void measure_zone_nodes(struct layout *layout) {
+  const struct tree *tree = layout->tree;
+  for (const struct tree_node *node = tree->first; node; node = node->next) {
+    layout->zone_nodes[node->zone].count++;
+    if (delegating_zone(node) != IMAGE_NONE)
+      layout->zone_nodes[delegating_zone(node)].count++;
+  }
+  for (size_t i = 0; i < tree->config->zone_count; i++)
+    layout->zone_nodes[i].offset = take(layout, layout->zone_nodes[i].count * sizeof(uint32_t), 8);
+}
+
+static void write_zone_node(struct layout *layout, uint32_t zone, const struct tree_node *node) {
+  struct zone_nodes *nodes = &layout->zone_nodes[zone];
+  uint32_t offset = (uint32_t)(node->offset / 8);
+  memcpy(layout->base + nodes->offset + nodes->count++ * sizeof offset, &offset, sizeof offset);
+}
+
+static void write_zone_nodes(struct layout *layout) {
+  const struct tree *tree = layout->tree;
+  for (size_t i = 0; i < tree->config->zone_count; i++)
+    layout->zone_nodes[i].count = 0;
+  for (const struct tree_node *node = tree->first; node; node = node->next) {
+    write_zone_node(layout, node->zone, node);
+    if (delegating_zone(node) != IMAGE_NONE)
+      write_zone_node(layout, delegating_zone(node), node);
+  }
+}
+
 /* Gives everything its offset; nodes stand in the order of their buckets, each before its RRsets. */
 static void measure(struct layout *layout) {
   struct tree *tree = layout->tree;
@@ -149,8 +187,11 @@ static void measure(struct layout *layout) {
     for (struct tree_rrset *rrset = node->rrsets; rrset; rrset = rrset->next)
       measure_rrset(layout, node, rrset);
   }
-  for (size_t i = 0; i < zone_count; i++)
-    layout->negative_soas[i] = take(layout, rrset_size(tree_rrset(tree->zones[i].apex, TYPE_SOA)), 8);
+  for (size_t i = 0; i < zone_count; i++) {
+    const struct tree_rrset *soa = tree_rrset(tree->zones[i].apex, TYPE_SOA);
+    layout->negative_soas[i] = soa ? take(layout, rrset_size(soa), 8) : 0;
+  }
+  measure_zone_nodes(layout);
   layout->size = (layout->size + 7) / 8 * 8;
 }
 
@@ -207,21 +248,28 @@ static uint32_t get_u32(const uint8_t *at) {
   return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
 
+static void write_soa(struct layout *layout, const struct tree_zone *zone, const struct tree_rrset *soa,
+                      uint64_t negative, struct image_zone *out) {
+  const uint8_t *numbers = soa->first->data + soa->first->size - 20; /* serial, refresh, retry, expire, minimum */
+  out->minimum_s = get_u32(numbers + 16);
+  if (soa->ttl_s < out->minimum_s)
+    out->minimum_s = soa->ttl_s;
+  write_rrset(layout, zone->apex, soa, out->minimum_s, negative);
+  out->soa = negative;
+  out->ns = tree_rrset(zone->apex, TYPE_NS)->offset;
+  out->serial = get_u32(numbers);
+}
+
 static void write_zone(struct layout *layout, size_t index) {
   const struct tree_zone *zone = &layout->tree->zones[index];
   const struct tree_rrset *soa = tree_rrset(zone->apex, TYPE_SOA);
-  const uint8_t *numbers = soa->first->data + soa->first->size - 20; /* serial, refresh, retry, expire, minimum */
-  uint32_t minimum_s = get_u32(numbers + 16);
-  if (soa->ttl_s < minimum_s)
-    minimum_s = soa->ttl_s;
-  write_rrset(layout, zone->apex, soa, minimum_s, layout->negative_soas[index]);
-  const struct image_zone out = {.apex = zone->apex->offset,
-                                 .name_size = zone->apex->size,
-                                 .minimum_s = minimum_s,
-                                 .soa = layout->negative_soas[index],
-                                 .ns = tree_rrset(zone->apex, TYPE_NS)->offset,
-                                 .serial = get_u32(numbers),
-                                 .record_count = zone->record_count};
+  struct image_zone out = {.apex = zone->apex->offset,
+                           .name_size = zone->apex->size,
+                           .record_count = zone->record_count,
+                           .nodes = layout->zone_nodes[index].offset,
+                           .node_count = layout->zone_nodes[index].count};
+  if (soa)
+    write_soa(layout, zone, soa, layout->negative_soas[index], &out);
   memcpy(layout->base + layout->zones + index * sizeof out, &out, sizeof out);
 }
 
@@ -234,7 +282,8 @@ static void write_all(struct layout *layout) {
                                   .zone_count = (uint32_t)tree->config->zone_count,
                                   .zones = layout->zones,
                                   .node_count = (uint32_t)tree->node_count,
-                                  .service_count = (uint32_t)tree->config->service_count};
+                                  .service_count = (uint32_t)tree->config->service_count,
+                                  .cookies = *layout->cookies};
   memcpy(layout->base, &head, sizeof head);
   struct image_bucket *buckets = (struct image_bucket *)(void *)(layout->base + layout->buckets);
   for (size_t i = 0; i < tree->slot_count; i++) {
@@ -244,6 +293,7 @@ static void write_all(struct layout *layout) {
     buckets[i] = (struct image_bucket){.tag = (uint32_t)(node->hash >> 32), .node = (uint32_t)(node->offset / 8)};
     write_node(layout, node);
   }
+  write_zone_nodes(layout);
   for (size_t i = 0; i < tree->config->zone_count; i++)
     write_zone(layout, i);
 }
@@ -273,10 +323,11 @@ failed:;
   return -1;
 }
 
-enum status layout_write(struct tree *tree, int *fd, struct errbuf *err) {
-  struct layout layout = {.tree = tree};
+enum status layout_write(struct tree *tree, const struct cookie_secrets *cookies, int *fd, struct errbuf *err) {
+  struct layout layout = {.tree = tree, .cookies = cookies};
   layout.encoded = mem_alloc(sizeof *layout.encoded);
   layout.negative_soas = mem_array(tree->config->zone_count, sizeof *layout.negative_soas);
+  layout.zone_nodes = mem_array(tree->config->zone_count, sizeof *layout.zone_nodes);
   enum status status = STATUS_OK;
   measure(&layout);
   int made = -1;
@@ -287,6 +338,7 @@ enum status layout_write(struct tree *tree, int *fd, struct errbuf *err) {
         errbuf_set(err, STATUS_IO, "name image of %llu bytes: %s", (unsigned long long)layout.size, strerror(errno));
   if (status == STATUS_OK)
     *fd = made;
+  free(layout.zone_nodes);
   free(layout.negative_soas);
   free(layout.encoded);
   return status;

@@ -10,7 +10,7 @@ struct placer {
 };
 
 static void report(struct placer *placer, struct config_pos pos, const char *name, const char *what) {
-  problem_add(placer->problems, placer->tree->config->path, pos.line, pos.column, "%s %s", name, what);
+  problem_add(placer->problems, config_file_at(placer->tree->config, pos), pos.line, pos.column, "%s %s", name, what);
 }
 
 static void place(struct placer *placer, const struct name *name, uint32_t service, uint16_t member, uint16_t flags,
@@ -25,8 +25,9 @@ static void place(struct placer *placer, const struct name *name, uint32_t servi
   if (node->service != IMAGE_NONE) {
     const struct config *config = placer->tree->config;
     struct config_pos other = check_place(config, node);
-    problem_add(placer->problems, config->path, pos.line, pos.column, "%s is already a name of service %s, line %d",
-                text, config->services[node->service].name, other.line);
+    problem_add(placer->problems, config_file_at(config, pos), pos.line, pos.column,
+                "%s is already a name of service %s at %s:%d", text, config->services[node->service].name,
+                config_file_at(config, other), other.line);
     return;
   }
   node->service = service;
@@ -64,7 +65,7 @@ static void place_members(struct placer *placer, uint32_t index, const struct na
     if (is_label(member->name) && join_name(member->name, base, &name))
       place(placer, &name, index, (uint16_t)i, IMAGE_MEMBER, member->pos);
     else if (service->srv && member->srv_port)
-      problem_add(placer->problems, placer->tree->config->path, member->pos.line, member->pos.column,
+      problem_add(placer->problems, config_file_at(placer->tree->config, member->pos), member->pos.line, member->pos.column,
                   "member %s cannot be the target of SRV records: \"%s.%s\" is no host name", member->name,
                   member->name, service->name);
   }

@@ -9,18 +9,38 @@
 
 #include "gslb/base/log.h"
 #include "gslb/base/memory.h"
+#include "gslb/base/random.h"
 #include "zones/builder.h"
 #include "zones/worker.h"
+
+#define SERVER_TRANSFERS 2u /* at once */
+#define SERVER_TRANSFERS_WAITING 32u
 
 struct server {
   struct child *child;
   struct builder *builder;
   uint32_t worker_count; /* fixed for this process: other sockets mean another process */
   struct worker **workers;
+  struct transfers *transfers;
 };
+
+static bool start_transfers(struct server *server, struct errbuf *err) {
+  struct transfers_options options = {
+      .book = builder_book(server->builder),
+      .differences = builder_differences(server->builder),
+      .threads = SERVER_TRANSFERS,
+      .waiting_most = SERVER_TRANSFERS_WAITING,
+      .write_ms = 10000,
+      .total_ms = 600000,
+  };
+  server->transfers = transfers_new(&options, err);
+  return server->transfers != NULL;
+}
 
 static bool start_workers(struct server *server, struct errbuf *err) {
   const struct config_server *config = &server->child->config->server;
+  uint64_t secret;
+  random_secret(&secret, sizeof secret);
   for (uint32_t i = 0; i < server->worker_count; i++) {
     struct worker_options options = {
         .index = i,
@@ -29,7 +49,13 @@ static bool start_workers(struct server *server, struct errbuf *err) {
         .count = config->listen_count,
         .udp_payload = (uint16_t)config->udp_payload,
         .tcp_connections = config->tcp_connections,
+        .tcp_per_client = config->tcp_per_client,
         .tcp_idle_ms = config->tcp_idle_ms,
+        .transfers = server->transfers,
+        .rate_limit = &config->rate_limit,
+        .worker_count = server->worker_count,
+        .secret = secret,
+        .notified = server->child->notified,
         .board = server->child->board,
         .book = builder_book(server->builder),
     };
@@ -60,6 +86,7 @@ static void take_config(struct server *server, const struct channel_message *mes
   child->config = fresh;
   child->generation = message->generation;
   atomic_store(&child->board->gauges[BOARD_DNS_GENERATION], (int64_t)child->generation);
+  child_set_log(child->config, BOARD_DNS);
   child_say(child, CHANNEL_TAKEN);
 }
 
@@ -109,7 +136,7 @@ int dns_run(struct child *child) {
   int exit_status = EXIT_FAILURE;
   if (builder_switch(server.builder, child->config, child->image, server.worker_count, &err) != STATUS_OK) {
     log_error("%s", err.text);
-  } else if (!start_workers(&server, &err)) {
+  } else if (!start_transfers(&server, &err) || !start_workers(&server, &err)) {
     log_error("%s", err.text);
   } else {
     atomic_store(&child->board->gauges[BOARD_DNS_GENERATION], (int64_t)child->generation);
@@ -120,6 +147,7 @@ int dns_run(struct child *child) {
   rcu_thread_offline();
   for (uint32_t i = 0; i < server.worker_count; i++)
     worker_stop(server.workers[i]);
+  transfers_free(server.transfers);
   rcu_thread_online();
   builder_free(server.builder);
   child->config = NULL; /* the builder owned it */

@@ -4,99 +4,75 @@
 #include <string.h>
 
 #include "zones/query.h"
-#include "zones/wire.h"
+#include "zones/record.h"
 
-#define RECORD_HEAD_SIZE 12u /* owner pointer, type, class, TTL, RDLENGTH */
+/* Every answered member's records by type, before sites choose among them; count 0 where there are none. */
+struct row_list {
+  struct table_row *rows[TABLE_TYPES]; /* by member */
+};
 
-static uint8_t *write_head(uint8_t *at, uint16_t type, uint32_t ttl_s, size_t data_size) {
-  wire_set_u16(at, 0xc000 | WIRE_HEADER_SIZE);
-  wire_set_u16(at + 2, type);
-  wire_set_u16(at + 4, CLASS_IN);
-  wire_set_u32(at + 6, ttl_s);
-  wire_set_u16(at + 10, (uint16_t)data_size);
-  return at + RECORD_HEAD_SIZE;
-}
-
-/* Which addresses a row holds: those answered in a draw, or those that a member's own name gives. */
-static bool holds_address(const struct member_state *state, size_t address, bool for_draw) {
-  return for_draw ? state->addresses[address].is_answered : state->addresses[address].state != HEALTH_DOWN;
-}
-
-static struct table_row address_row(struct arena *arena, const struct config_member *member,
-                                    const struct member_state *state, uint8_t family, uint32_t ttl_s, bool for_draw) {
-  struct table_row row = {0};
-  size_t length = family == 4 ? 4 : 16;
-  uint8_t *records = arena_alloc(arena, member->address_count * (RECORD_HEAD_SIZE + length));
-  uint8_t *at = records;
-  bool holds_any = for_draw;
-  for (size_t i = 0; i < member->address_count; i++)
-    holds_any |= member->addresses[i].family == family && holds_address(state, i, for_draw);
+static bool *held_addresses(struct arena *arena, const struct config_member *member, const struct member_state *state,
+                            bool for_draw) {
+  bool *is_held = arena_array(arena, member->address_count, sizeof *is_held);
+  bool holds_any = false;
   for (size_t i = 0; i < member->address_count; i++) {
-    const struct addr *addr = &member->addresses[i];
-    /* a target whose addresses all fail still resolves: its clients were told of it while it was well */
-    if (addr->family != family || (holds_any && !holds_address(state, i, for_draw)))
-      continue;
-    at = write_head(at, family == 4 ? TYPE_A : TYPE_AAAA, ttl_s, length);
-    memcpy(at, addr->bytes, length);
-    at += length;
-    row.count++;
+    is_held[i] = for_draw ? state->addresses[i].is_answered : state->addresses[i].state != HEALTH_DOWN;
+    holds_any |= is_held[i];
   }
-  row.records = records;
-  row.size = (uint16_t)(at - records);
-  return row;
+  /* a target whose addresses all fail still resolves: its clients were told of it while it was well */
+  for (size_t i = 0; i < member->address_count && !holds_any && !for_draw; i++)
+    is_held[i] = true;
+  return is_held;
 }
 
-/* <member>.<service> in wire form; false when it is no valid name. */
-static bool target_name(const struct config_service *service, const struct config_member *member, struct name *out) {
-  char text[CONFIG_MEMBER_NAME_MOST + 1 + 256 + 1];
-  if (strchr(member->name, '.') || strlen(member->name) + strlen(service->name) + 2 > sizeof text)
-    return false;
-  char *end = stpcpy(text, member->name);
-  *end++ = '.';
-  strcpy(end, service->name);
-  return name_from_text(text, out) == STATUS_OK;
-}
-
-static struct table_row srv_row(struct arena *arena, const struct config_service *service, size_t index,
-                                uint32_t weight, uint32_t ttl_s) {
-  struct table_row row = {0};
+static void make_rows(struct arena *arena, const struct config_service *service, size_t index,
+                      const struct member_state *state, uint32_t ttl_s, struct row_list *list) {
   const struct config_member *member = &service->members[index];
-  struct name target;
-  if (!member->srv_port || !target_name(service, member, &target))
-    return row;
-  uint8_t *record = arena_alloc(arena, RECORD_HEAD_SIZE + 6u + target.size);
-  uint8_t *at = write_head(record, TYPE_SRV, ttl_s, 6u + target.size);
-  /* the order of `first` is an order of preference, which SRV expresses by priority (RFC 2782) */
-  size_t rank = service->method == METHOD_FIRST ? index : 0;
-  size_t priority = service->srv_priority + rank;
-  wire_set_u16(at, priority > UINT16_MAX ? UINT16_MAX : (uint16_t)priority);
-  wire_set_u16(at + 2, weight > UINT16_MAX ? UINT16_MAX : (uint16_t)weight);
-  wire_set_u16(at + 4, member->srv_port);
-  memcpy(at + 6, target.wire, target.size);
-  row.records = record;
-  row.size = (uint16_t)(RECORD_HEAD_SIZE + 6u + target.size);
-  row.count = 1;
-  return row;
+  const bool *is_held = held_addresses(arena, member, state, true);
+  if (service->answer == ANSWER_ADDRESSES) {
+    list->rows[TABLE_A][index] = record_addresses(arena, member, 4, ttl_s, is_held);
+    list->rows[TABLE_AAAA][index] = record_addresses(arena, member, 6, ttl_s, is_held);
+  }
+  list->rows[TABLE_SRV][index] = record_srv(arena, service, index, state->weight, ttl_s);
+  list->rows[TABLE_HTTPS][index] = record_https(arena, service, index, ttl_s, is_held);
+  list->rows[TABLE_MX][index] = record_mx(arena, service, index, ttl_s);
+  list->rows[TABLE_CNAME][index] = record_cname(arena, service, index, ttl_s);
 }
 
-static void add_row(struct table_set *set, struct table_row row, size_t member, uint32_t slot, uint32_t weight) {
-  if (!row.count)
-    return;
-  row.member = (uint16_t)member;
-  row.slot = slot;
-  set->rows[set->row_count] = row;
-  set->weights[set->row_count++] = weight;
+/* How a type is drawn: clients of SRV and MX choose by themselves, so they are told all, and more than fit are drawn by
+ * weight. */
+static enum balance_method method_of(const struct config_service *service, enum table_type type, uint32_t *wanted) {
+  *wanted = service->answers > TABLE_RECORDS_MOST ? TABLE_RECORDS_MOST : service->answers;
+  if (service->method == METHOD_ALL)
+    *wanted = TABLE_RECORDS_MOST;
+  if (type == TABLE_CNAME)
+    *wanted = 1;
+  if (type != TABLE_SRV && type != TABLE_MX)
+    return service->method;
+  *wanted = TABLE_RECORDS_MOST;
+  return service->method == METHOD_FIRST ? METHOD_FIRST : METHOD_WEIGHTED;
 }
 
-static void open_set(struct arena *arena, struct table_set *set, enum balance_method method, size_t wanted,
-                     size_t most) {
-  set->method = method;
-  set->wanted = wanted > TABLE_RECORDS_MOST ? TABLE_RECORDS_MOST : (uint32_t)wanted;
-  set->rows = arena_array(arena, most, sizeof *set->rows);
-  set->weights = arena_array(arena, most, sizeof *set->weights);
+/* The first site in order of nearness that has records of the type; UINT32_MAX: none has, so all members serve. */
+static uint32_t choose_site(const struct config_service *service, const struct table_row *rows, const uint32_t *sites,
+                            size_t site_count) {
+  for (size_t s = 0; s < site_count; s++)
+    for (size_t i = 0; i < service->member_count; i++)
+      if (rows[i].count && service->members[i].site == sites[s])
+        return sites[s];
+  return UINT32_MAX;
 }
 
-static void close_set(struct arena *arena, struct table_set *set) {
+static void fill_set(struct arena *arena, const struct config_service *service, const struct evaluation *evaluation,
+                     const struct table_row *rows, uint32_t site, struct table_set *set) {
+  set->rows = arena_array(arena, evaluation->answered_members, sizeof *set->rows);
+  set->weights = arena_array(arena, evaluation->answered_members, sizeof *set->weights);
+  for (size_t i = 0; i < service->member_count; i++) {
+    if (!rows[i].count || (site != UINT32_MAX && service->members[i].site != site))
+      continue;
+    set->rows[set->row_count] = rows[i];
+    set->weights[set->row_count++] = evaluation->members[i].weight;
+  }
   if (set->wanted > set->row_count)
     set->wanted = set->row_count;
   if (set->row_count && set->method == METHOD_WEIGHTED) {
@@ -105,37 +81,65 @@ static void close_set(struct arena *arena, struct table_set *set) {
   }
 }
 
+static bool has_any(const struct table_row *rows, size_t count) {
+  for (size_t i = 0; i < count; i++)
+    if (rows[i].count)
+      return true;
+  return false;
+}
+
+static void fill_views(struct table *table, const struct config_service *service, const struct evaluation *evaluation,
+                       const struct row_list *list) {
+  uint32_t class_count = table->tree ? topology_class_count(table->tree) : 1;
+  table->views = arena_array(&table->arena, class_count, sizeof *table->views);
+  for (int type = 0; type < TABLE_TYPES; type++) {
+    if (!has_any(list->rows[type], service->member_count))
+      continue;
+    for (uint32_t class = 0; class < class_count; class ++) {
+      struct table_set *set = &table->views[class].sets[type];
+      size_t site_count = 0;
+      const uint32_t *sites = table->tree ? topology_class_sites(table->tree, class, &site_count) : NULL;
+      set->method = method_of(service, (enum table_type)type, &set->wanted);
+      fill_set(&table->arena, service, evaluation, list->rows[type],
+               choose_site(service, list->rows[type], sites, site_count), set);
+    }
+  }
+}
+
 struct table *table_build(const struct config_service *service, const struct service_facts *facts,
-                          const struct evaluation *evaluation) {
+                          const struct evaluation *evaluation, const struct topology_tree *tree) {
   struct table *table = mem_alloc(sizeof *table);
   struct arena *arena = &table->arena;
-  size_t count = service->member_count, answered = evaluation->answered_members;
+  size_t count = service->member_count;
+  table->tree = tree;
   table->ttl_s = evaluation->ttl_s;
+  table->is_alias = service->answer == ANSWER_CNAME;
+  table->is_doubtful = evaluation->mode == SERVICE_DOWN_ALL || evaluation->mode == SERVICE_DOWN_LAST;
   table->target_count = (uint32_t)count;
   table->targets = arena_array(arena, count, sizeof *table->targets);
-  size_t wanted = service->method == METHOD_ALL ? TABLE_RECORDS_MOST : service->answers;
-  open_set(arena, &table->a, service->method, wanted, answered);
-  open_set(arena, &table->aaaa, service->method, wanted, answered);
-  /* SRV clients choose by themselves, so they are told all; more than fit are drawn by weight */
-  open_set(arena, &table->srv, service->method == METHOD_FIRST ? METHOD_FIRST : METHOD_WEIGHTED, TABLE_RECORDS_MOST,
-           answered);
+  table->may_have[TABLE_A] = table->may_have[TABLE_AAAA] = service->answer == ANSWER_ADDRESSES;
+  table->may_have[TABLE_SRV] = service->srv != NULL;
+  table->may_have[TABLE_HTTPS] = service->https.is_given;
+  table->may_have[TABLE_MX] = service->answer == ANSWER_MX;
+  struct row_list list;
+  for (int type = 0; type < TABLE_TYPES; type++)
+    list.rows[type] = arena_array(arena, count, sizeof *list.rows[type]);
 
   for (size_t i = 0; i < count; i++) {
     const struct config_member *member = &service->members[i];
     const struct member_state *state = &evaluation->members[i];
-    uint32_t slot = facts->members[i].slot;
-    table->targets[i].a = address_row(arena, member, state, 4, table->ttl_s, false);
-    table->targets[i].aaaa = address_row(arena, member, state, 6, table->ttl_s, false);
+    const bool *is_held = held_addresses(arena, member, state, false);
+    table->targets[i].a = record_addresses(arena, member, 4, table->ttl_s, is_held);
+    table->targets[i].aaaa = record_addresses(arena, member, 6, table->ttl_s, is_held);
     if (!state->is_answered)
       continue;
-    add_row(&table->a, address_row(arena, member, state, 4, table->ttl_s, true), i, slot, state->weight);
-    add_row(&table->aaaa, address_row(arena, member, state, 6, table->ttl_s, true), i, slot, state->weight);
-    if (service->srv)
-      add_row(&table->srv, srv_row(arena, service, i, state->weight, table->ttl_s), i, slot, state->weight);
+    make_rows(arena, service, i, state, table->ttl_s, &list);
+    for (int type = 0; type < TABLE_TYPES; type++) {
+      list.rows[type][i].member = (uint16_t)i;
+      list.rows[type][i].slot = facts->members[i].slot;
+    }
   }
-  close_set(arena, &table->a);
-  close_set(arena, &table->aaaa);
-  close_set(arena, &table->srv);
+  fill_views(table, service, evaluation, &list);
   return table;
 }
 
@@ -144,6 +148,25 @@ void table_free(struct table *table) {
     return;
   arena_release(&table->arena);
   free(table);
+}
+
+int table_type_of(uint16_t type) {
+  switch (type) {
+  case TYPE_A:
+    return TABLE_A;
+  case TYPE_AAAA:
+    return TABLE_AAAA;
+  case TYPE_SRV:
+    return TABLE_SRV;
+  case TYPE_HTTPS:
+    return TABLE_HTTPS;
+  case TYPE_MX:
+    return TABLE_MX;
+  case TYPE_CNAME:
+    return TABLE_CNAME;
+  default:
+    return -1;
+  }
 }
 
 static uint32_t draw_in_turn(const struct table_set *set, uint32_t start, uint32_t *drawn) {
@@ -169,9 +192,7 @@ uint32_t table_draw(const struct table_set *set, struct random *random, uint32_t
   case METHOD_ROUND_ROBIN: {
     /* moving on by what was handed out lets every member be first, second … equally often */
     uint32_t start = *turn % set->row_count;
-    *turn = start + set->wanted % set->row_count;
-    if (set->wanted == set->row_count)
-      *turn = start + 1;
+    *turn = start + (set->wanted == set->row_count ? 1 : set->wanted);
     return draw_in_turn(set, start, drawn);
   }
   case METHOD_ALL:

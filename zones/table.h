@@ -1,6 +1,6 @@
 /* zones/table.h
  * A service's decision in wire form: what the answer path draws from. Built by the builder thread from an evaluation,
- * published by RCU, immutable from then on, freed after a grace period. Its answers have their owner at offset 12 (the
+ * published by RCU, immutable from then on, freed after a grace period. Its records have their owner at offset 12 (the
  * question) until patched. */
 #ifndef GSLB_ZONES_TABLE_H
 #define GSLB_ZONES_TABLE_H
@@ -10,25 +10,33 @@
 #include "gslb/base/memory.h"
 #include "gslb/decide/balance.h"
 #include "gslb/decide/evaluate.h"
+#include "gslb/decide/topology.h"
 #include "zones/name.h"
 
 #define TABLE_RECORDS_MOST CONFIG_ANSWERS_MOST
 
 struct table_row { /* one member's records of one type */
   const uint8_t *records;
-  uint16_t size; /* bytes */
-  uint16_t count;
-  uint16_t member; /* index into the service's members */
-  uint32_t slot;   /* of its counter, or FACTS_NO_SLOT */
+  uint16_t size;      /* bytes */
+  uint16_t count;     /* 0: the member has none */
+  uint16_t target_at; /* offset in records of a name whose addresses belong along; 0: none */
+  uint16_t member;    /* index into the service's members */
+  uint32_t slot;      /* of its counter, or FACTS_NO_SLOT */
 };
 
-struct table_set { /* the members that may be drawn for one type */
+struct table_set { /* the members that may be drawn for one type and class of clients */
   enum balance_method method;
   uint32_t row_count;     /* 0: NODATA */
   uint32_t wanted;        /* rows to draw, at most TABLE_RECORDS_MOST */
   struct table_row *rows; /* in the service's order */
   uint32_t *weights;
   struct alias_cell *cells; /* for METHOD_WEIGHTED */
+};
+
+enum table_type { TABLE_A, TABLE_AAAA, TABLE_SRV, TABLE_HTTPS, TABLE_MX, TABLE_CNAME, TABLE_TYPES };
+
+struct table_view { /* the sets for one class of clients */
+  struct table_set sets[TABLE_TYPES];
 };
 
 struct table_target { /* a member's own addresses, for <member>.<service> */
@@ -39,19 +47,22 @@ struct table_target { /* a member's own addresses, for <member>.<service> */
 struct table {
   struct arena arena;
   uint32_t ttl_s;
-  struct table_set a;
-  struct table_set aaaa;
-  struct table_set srv;         /* records: owner, fixed part, target in full from TABLE_SRV_TARGET_AT */
-  struct table_target *targets; /* one a member of the service */
+  bool is_alias;                    /* answers with a CNAME, whatever the type asked for */
+  bool is_doubtful;                 /* answered though nothing is known to be healthy */
+  const struct topology_tree *tree; /* NULL: one view for all clients */
+  bool may_have[TABLE_TYPES];       /* what the service answers by its configuration, if only with healthy members */
+  struct table_view *views;         /* by class */
+  struct table_target *targets;     /* one a member of the service */
   uint32_t target_count;
 };
 
-#define TABLE_SRV_TARGET_AT 18u /* offset in an SRV record of the target's name */
-
 struct table *table_build(const struct config_service *service, const struct service_facts *facts,
-                          const struct evaluation *evaluation);
-/* Copies everything it needs. */
+                          const struct evaluation *evaluation, const struct topology_tree *tree);
+/* Copies everything it needs but the tree, which the book keeps (NULL: the service does not prefer the nearest). */
 void table_free(struct table *table);
+
+int table_type_of(uint16_t type);
+/* The table_type of a DNS type, or -1: none of its. */
 
 uint32_t table_draw(const struct table_set *set, struct random *random, uint32_t *turn,
                     uint32_t drawn[TABLE_RECORDS_MOST]);

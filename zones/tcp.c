@@ -22,15 +22,16 @@ struct tcp_connection {
   uint8_t *pending; /* a reply that the peer did not take whole; heap */
   size_t pending_size, pending_sent;
   uint64_t progress; /* whole queries answered and replies flushed */
-  bool is_ipv6;
+  struct client client;
   bool is_ending; /* the peer sent its last byte */
   uint8_t in[TCP_PREFIX_SIZE + TCP_QUERY_MOST];
 };
 
 struct tcp {
   int epoll;
-  uint32_t limit, used;
+  uint32_t limit, used, per_client;
   int64_t idle_ms;
+  struct transfers *transfers;
   struct tcp_connection **all; /* allocated when first needed, kept */
   uint32_t all_count;
   struct tcp_connection *free;
@@ -38,10 +39,13 @@ struct tcp {
   uint8_t *reply; /* TCP_PREFIX_SIZE + WIRE_MESSAGE_MOST */
 };
 
-struct tcp *tcp_new(int epoll, uint32_t connections, int64_t idle_ms) {
+struct tcp *tcp_new(int epoll, uint32_t connections, uint32_t per_client, int64_t idle_ms,
+                    struct transfers *transfers) {
   struct tcp *tcp = mem_alloc(sizeof *tcp);
   tcp->epoll = epoll;
   tcp->limit = connections;
+  tcp->per_client = per_client;
+  tcp->transfers = transfers;
   tcp->idle_ms = idle_ms;
   tcp->all = mem_array(connections, sizeof *tcp->all);
   tcp->reply = mem_alloc(TCP_PREFIX_SIZE + WIRE_MESSAGE_MOST);
@@ -110,6 +114,17 @@ static struct tcp_connection *take_free(struct tcp *tcp, struct board_worker *bo
   return connection;
 }
 
+/* Whether one more connection of this client keeps within its share. */
+static bool has_room_for(const struct tcp *tcp, const struct addr *addr) {
+  uint32_t count = 0;
+  for (const struct tcp_connection *at = tcp->newest; at; at = at->older) {
+    count += memcmp(at->client.addr.bytes, addr->bytes, sizeof addr->bytes) == 0;
+    if (count >= tcp->per_client)
+      return false;
+  }
+  return true;
+}
+
 void tcp_accept(struct tcp *tcp, int listening, int64_t now_ms, struct answerer *answerer) {
   for (;;) {
     struct sockaddr_storage peer;
@@ -123,12 +138,19 @@ void tcp_accept(struct tcp *tcp, int listening, int64_t now_ms, struct answerer 
     }
     if (fd < 0)
       return;
+    struct client client = {.is_udp = false};
+    if (addr_from_sockaddr((const struct sockaddr *)&peer, &client.addr) != STATUS_OK ||
+        !has_room_for(tcp, &client.addr)) {
+      board_count(answerer->board, BOARD_TCP_REFUSED);
+      close(fd);
+      continue;
+    }
     struct tcp_connection *connection = take_free(tcp, answerer->board);
     connection->fd = fd;
     connection->active_ms = now_ms;
     connection->in_used = 0;
     connection->pending_size = connection->pending_sent = 0;
-    connection->is_ipv6 = peer.ss_family == AF_INET6;
+    connection->client = client;
     connection->is_ending = false;
     link_newest(tcp, connection);
     tcp->used++;
@@ -159,11 +181,18 @@ static bool send_reply(struct tcp *tcp, struct tcp_connection *connection, size_
   return done == size || keep_pending(tcp, connection, tcp->reply + done, size - done);
 }
 
+/* Well-formed and in our class; whether the client may have the zone is for zones/transfer to say. */
+static bool asks_for_transfer(const struct query *query) {
+  return (query->type == TYPE_AXFR || query->type == TYPE_IXFR) && query->rcode == RCODE_REFUSED &&
+         query->class == CLASS_IN;
+}
+
+/* False: the connection is to be closed. */
 static bool answer_one(struct tcp *tcp, struct tcp_connection *connection, const uint8_t *packet, size_t size,
                        struct answerer *answerer, const struct book *book) {
   struct query query;
   board_count(answerer->board, BOARD_QUERIES_TCP);
-  if (connection->is_ipv6)
+  if (connection->client.addr.family == 6)
     board_count(answerer->board, BOARD_QUERIES_IPV6);
   switch (query_parse(packet, size, &query)) {
   case QUERY_DROP_SHORT:
@@ -175,7 +204,14 @@ static bool answer_one(struct tcp *tcp, struct tcp_connection *connection, const
   case QUERY_FINE:
     break;
   }
-  size_t length = answer_query(answerer, book, &query, false, tcp->reply + TCP_PREFIX_SIZE, WIRE_MESSAGE_MOST);
+  if (asks_for_transfer(&query) &&
+      transfers_take(tcp->transfers, connection->fd, packet, size, &connection->client.addr)) {
+    /* the duplicate lives on: without this epoll would go on watching it for us */
+    epoll_ctl(tcp->epoll, EPOLL_CTL_DEL, connection->fd, NULL);
+    return false;
+  }
+  size_t length =
+      answer_query(answerer, book, &query, &connection->client, tcp->reply + TCP_PREFIX_SIZE, WIRE_MESSAGE_MOST);
   return send_reply(tcp, connection, length);
 }
 

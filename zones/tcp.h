@@ -8,12 +8,14 @@
 #include <stdint.h>
 
 #include "zones/answer.h"
+#include "zones/transfer.h"
 
 struct tcp;
 struct tcp_connection;
 
-struct tcp *tcp_new(int epoll, uint32_t connections, int64_t idle_ms);
-/* Adds its connections to the epoll instance with their struct tcp_connection as data. */
+struct tcp *tcp_new(int epoll, uint32_t connections, uint32_t per_client, int64_t idle_ms, struct transfers *transfers);
+/* Adds its connections to the epoll instance with their struct tcp_connection as data. per_client: how many one address
+ * may hold; more are refused. transfers takes connections over on which a transfer is asked for; borrowed. */
 void tcp_free(struct tcp *tcp);
 /* Closes all connections. */
 

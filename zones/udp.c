@@ -90,9 +90,12 @@ static size_t answer_datagram(struct udp *udp, size_t index, struct answerer *an
   case QUERY_FINE:
     break;
   }
+  struct client client = {.is_udp = true};
+  if (addr_from_sockaddr((const struct sockaddr *)&udp->slots[index].peer, &client.addr) != STATUS_OK)
+    return 0;
   if ((udp->in[index].msg_hdr.msg_flags & MSG_TRUNC) && query.rcode == RCODE_NOERROR)
     query.rcode = RCODE_FORMERR;
-  return answer_query(answerer, book, &query, true, reply, udp->payload);
+  return answer_query(answerer, book, &query, &client, reply, udp->payload);
 }
 
 static void send_batch(struct udp *udp, int fd, unsigned count, struct answerer *answerer) {

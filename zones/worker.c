@@ -108,6 +108,7 @@ static bool watch(struct worker *worker, size_t index, enum source_kind kind, in
 static void free_worker(struct worker *worker) {
   tcp_free(worker->tcp);
   udp_free(worker->udp);
+  rrl_free(worker->answerer.rrl);
   if (worker->epoll >= 0)
     close(worker->epoll);
   if (worker->wake >= 0)
@@ -134,10 +135,13 @@ struct worker *worker_start(const struct worker_options *options, struct errbuf 
     return NULL;
   }
   worker->udp = udp_new(options->udp_payload);
-  worker->tcp = tcp_new(worker->epoll, options->tcp_connections, options->tcp_idle_ms);
+  worker->tcp = tcp_new(worker->epoll, options->tcp_connections, options->tcp_per_client, options->tcp_idle_ms,
+                        options->transfers);
   worker->answerer = (struct answerer){
       .board = &options->board->workers[options->index],
       .answers = options->board->answers[options->index],
+      .rrl = rrl_new(options->rate_limit, options->worker_count, options->secret),
+      .notified = options->notified,
       .worker = options->index,
       .udp_payload = options->udp_payload,
   };

@@ -10,6 +10,7 @@
 
 #include "gslb/model/board.h"
 #include "zones/book.h"
+#include "zones/transfer.h"
 
 struct worker_options {
   uint32_t index;
@@ -17,7 +18,13 @@ struct worker_options {
   size_t count;
   uint16_t udp_payload;
   uint32_t tcp_connections;
+  uint32_t tcp_per_client;
   int64_t tcp_idle_ms;
+  struct transfers *transfers;                /* borrowed */
+  const struct config_rate_limit *rate_limit; /* copied */
+  uint32_t worker_count;
+  uint64_t secret; /* for hashes of what clients choose */
+  int notified;    /* channel to control */
   struct board *board;
   struct book *const *book; /* where the builder publishes the current one; never NULL once a worker runs */
 };

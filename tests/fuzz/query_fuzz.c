@@ -36,7 +36,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
 static void check(const struct query *query, bool is_udp) {
   static uint8_t reply[WIRE_MESSAGE_MOST];
   size_t room = is_udp ? 1232 : sizeof reply;
-  size_t size = answer_query(&small.answerer, small.book, query, is_udp, reply, room);
+  struct client client = {.addr = {.family = 4, .bytes = {127, 0, 0, 1}}, .is_udp = is_udp};
+  size_t size = answer_query(&small.answerer, small.book, query, &client, reply, room);
   if (size < WIRE_HEADER_SIZE || size > room || !(reply[2] & 0x80))
     abort();
   ldns_pkt *packet = NULL;

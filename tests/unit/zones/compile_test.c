@@ -69,7 +69,7 @@ static void add_zone(struct fixture *fixture, const char *name, const char *text
   assert_non_null(file);
   fputs(text, file);
   assert_int_equal(fclose(file), 0);
-  fixture->zones[index] = (struct config_zone){.pos = {2, 1}, .name = name, .file = path};
+  fixture->zones[index] = (struct config_zone){.pos = {.line = 2, .column = 1}, .name = name, .file = path};
 }
 
 /* Its place is line 10 * (index + 1); the SRV's one line on, the members' two and more. */
@@ -77,17 +77,17 @@ static struct config_service *add_service(struct fixture *fixture, const char *n
   size_t index = fixture->config.service_count++;
   assert_true(index < SERVICES_MOST);
   int line = 10 * (int)(index + 1);
-  fixture->services[index] = (struct config_service){.pos = {line, 3},
+  fixture->services[index] = (struct config_service){.pos = {.line = line, .column = 3},
                                                      .name = name,
                                                      .srv = srv,
-                                                     .srv_pos = {line + 1, 3},
+                                                     .srv_pos = {.line = line + 1, .column = 3},
                                                      .members = fixture->members[index]};
   return &fixture->services[index];
 }
 
 static void add_member(struct config_service *service, const char *name, uint16_t srv_port) {
   size_t index = service->member_count++;
-  service->members[index] = (struct config_member){.pos = {service->pos.line + 2 + (int)index, 5},
+  service->members[index] = (struct config_member){.pos = {.line = service->pos.line + 2 + (int)index, .column = 5},
                                                    .name = name,
                                                    .site = UINT32_MAX,
                                                    .srv_port = srv_port};
@@ -549,7 +549,7 @@ static void two_balanced_parts_at_one_name_are_refused(void **state) {
   add_member(add_service(fixture, "www.example.com", NULL), "m", 0);
   add_service(fixture, "m.www.example.com", NULL);
   assert_refused(fixture, "gslb.yaml", 12, 5,
-                 "m.www.example.com is already a name of service m.www.example.com, line 20");
+                 "m.www.example.com is already a name of service m.www.example.com at gslb.yaml:20");
 }
 
 static void srv_of_a_wildcard_is_refused(void **state) {

@@ -1,0 +1,13 @@
+/* zones/notified.h
+ * NOTIFY received (RFC 1996): answered here, handed on to the control process, which looks after secondary zones. */
+#ifndef GSLB_ZONES_NOTIFIED_H
+#define GSLB_ZONES_NOTIFIED_H
+
+#include "zones/reply.h"
+
+void notified_answer(struct reply *reply);
+/* NOERROR for a zone of ours that is secondary, from the address of one of its primaries; REFUSED from anybody else,
+ * NOTAUTH for what is no zone of ours. One system call, which never waits: a NOTIFY that finds no room is lost, as it
+ * may be on the way. */
+
+#endif
