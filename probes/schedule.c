@@ -259,6 +259,7 @@ static void take_config(struct schedule *schedule) {
   config_free(old);
   child->generation = schedule->message->generation;
   set_gauge(schedule, BOARD_PROBE_GENERATION, (int64_t)child->generation);
+  child_set_log(child->config, BOARD_PROBE);
   child_say(child, CHANNEL_TAKEN);
 }
 

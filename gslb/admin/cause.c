@@ -54,7 +54,8 @@ void cause_of_member(const struct config *config, const struct service_facts *fa
   cause_of_address(config, facts, evaluation, member, address, &cause);
   out->since_ms = cause.since_ms;
   char text[ADDR_TEXT_SIZE];
-  bool names_address = configured->address_count > 1 && state->probe_state != HEALTH_UP && state->addresses[address].cause;
+  bool names_address =
+      configured->address_count > 1 && state->probe_state != HEALTH_UP && state->addresses[address].cause;
   snprintf(out->text, sizeof out->text, "%s%s%.*s",
            names_address ? addr_format(&configured->addresses[address], text) : "", names_address ? " " : "",
            (int)(sizeof out->text - ADDR_TEXT_SIZE - 2), cause.text);

@@ -109,7 +109,7 @@ static const char *member_of(const struct change *change) {
 }
 
 static enum status write_chronicle(const struct change *change, enum override_kind old, struct store_txn *txn,
-                                  struct errbuf *err) {
+                                   struct errbuf *err) {
   const struct override_record *record = &change->record;
   char until[32] = "";
   if (record->until_ms)
@@ -193,8 +193,8 @@ void change_override(struct http_call *call, struct view *view, struct committer
   struct override_record record;
   struct errbuf err;
   json_t *errors = NULL;
-  enum status status = change_parse(call->body, call->body_size, house_now_ms(&view_sources(view)->house), &record,
-                                    &errors, &err);
+  enum status status =
+      change_parse(call->body, call->body_size, house_now_ms(&view_sources(view)->house), &record, &errors, &err);
   if (status == STATUS_OK)
     queue_change(call, view, committer, name, &record);
   else if (errors)

@@ -14,7 +14,7 @@
 
 struct followed { /* one service */
   bool is_touched;
-  bool is_mode_known; /* while the past is being read */
+  bool is_mode_known;
   enum service_mode mode;
   int64_t due_ms;
   enum health *states; /* one a member */
@@ -36,10 +36,13 @@ static void recall_from(struct follow *follow, const struct follow *before) {
     if (old == SIZE_MAX)
       continue;
     follow->services[s].mode = before->services[old].mode;
+    follow->services[s].is_mode_known = before->services[old].is_mode_known;
     for (size_t m = 0; m < service->member_count; m++) {
       size_t member = config_find_member(&before->config->services[old], service->members[m].name);
-      if (member != SIZE_MAX)
-        follow->services[s].states[m] = before->services[old].states[member];
+      if (member == SIZE_MAX)
+        continue;
+      follow->services[s].states[m] = before->services[old].states[member];
+      follow->services[s].is_state_known[m] = before->services[old].is_state_known[member];
     }
   }
 }
@@ -113,25 +116,37 @@ static void note_states(struct follow *follow, size_t s, const struct service_fa
   const struct config_service *service = facts->service;
   struct followed *followed = &follow->services[s];
   for (size_t m = 0; m < service->member_count; m++) {
-    enum health state = evaluation->members[m].state;
-    if (state == followed->states[m])
+    enum health state = evaluation->members[m].state, was = followed->states[m];
+    /* what has no input is up from the first look on, which is no news */
+    bool is_news = followed->is_state_known[m] || evaluation->members[m].decided_by != INPUT_NONE;
+    bool has_changed = state != was;
+    followed->is_state_known[m] = true;
+    followed->states[m] = state;
+    if (!has_changed || !is_news)
       continue;
     struct cause cause;
     cause_of_member(follow->config, facts, evaluation, m, &cause);
     struct event_record *event = news_add_event(news, "health", service->name, service->members[m].name);
-    snprintf(event->from, sizeof event->from, "%s", health_name(followed->states[m]));
+    snprintf(event->from, sizeof event->from, "%s", health_name(was));
     snprintf(event->to, sizeof event->to, "%s", health_name(state));
     snprintf(event->reason, sizeof event->reason, "%.*s", (int)sizeof event->reason - 1, cause.text);
-    followed->states[m] = state;
   }
-  if (evaluation->mode != followed->mode) {
+}
+
+static void note_mode(struct follow *follow, size_t s, const struct service_facts *facts,
+                      const struct evaluation *evaluation, struct news *news) {
+  const struct config_service *service = facts->service;
+  struct followed *followed = &follow->services[s];
+  bool is_news = followed->is_mode_known || service->monitor_count > 0 || evaluation->mode != SERVICE_NORMAL;
+  followed->is_mode_known = true;
+  if (evaluation->mode != followed->mode && is_news) {
     struct event_record *event = news_add_event(news, "service", service->name, "");
     snprintf(event->from, sizeof event->from, "%s", service_mode_name(followed->mode));
     snprintf(event->to, sizeof event->to, "%s", service_mode_name(evaluation->mode));
     snprintf(event->reason, sizeof event->reason, "%zu of %zu members are answered", evaluation->answered_members,
              service->member_count);
-    followed->mode = evaluation->mode;
   }
+  followed->mode = evaluation->mode;
 }
 
 static void move_latches(const struct service_facts *facts, const struct evaluation *evaluation, size_t m,
@@ -199,6 +214,7 @@ static void look_at(struct follow *follow, size_t s, struct slots *slots, struct
     move_latches(facts, &evaluation, m, news);
   }
   note_states(follow, s, facts, &evaluation, news);
+  note_mode(follow, s, facts, &evaluation, news);
 }
 
 static void touch(void *context, size_t service) {

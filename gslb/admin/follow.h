@@ -23,7 +23,8 @@ void follow_free(struct follow *follow);
 
 enum status follow_look(struct follow *follow, struct slots *slots, struct news *news, struct errbuf *err);
 /* Takes over what changed in the stores, evaluates the services touched and those whose time has come, as of
- * news->now_ms, and adds what follows to news. slots NULL: none are given. On a failure it goes on with what was known. */
+ * news->now_ms, and adds what follows to news. slots NULL: none are given. On a failure it goes on with what was known.
+ */
 void follow_again(struct follow *follow);
 /* The news could not be stored: the next look finds latches, slots and overrides afresh (events are not repeated). */
 

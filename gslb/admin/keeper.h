@@ -11,7 +11,7 @@
 #include "gslb/model/board.h"
 #include "gslb/model/commit.h"
 
-struct keeper_links { /* borrowed until keeper_stop */
+struct keeper_links {  /* borrowed until keeper_stop */
   struct views *views; /* a new view there is taken over at the next round */
   struct committer *committer;
   struct board *board;

@@ -57,12 +57,14 @@ static void counter(FILE *out, const struct board *board, const char *name, cons
 
 static void write_queries(FILE *out, const struct board *board) {
   static const struct counter_sample protocols[] = {{"udp", BOARD_QUERIES_UDP}, {"tcp", BOARD_QUERIES_TCP}};
-  static const struct counter_sample rcodes[] = {
-      {"NOERROR", BOARD_NOERROR}, {"FORMERR", BOARD_FORMERR}, {"SERVFAIL", BOARD_SERVFAIL}, {"NXDOMAIN", BOARD_NXDOMAIN},
-      {"NOTIMP", BOARD_NOTIMP},   {"REFUSED", BOARD_REFUSED}, {"BADVERS", BOARD_BADVERS}};
+  static const struct counter_sample rcodes[] = {{"NOERROR", BOARD_NOERROR},   {"FORMERR", BOARD_FORMERR},
+                                                 {"SERVFAIL", BOARD_SERVFAIL}, {"NXDOMAIN", BOARD_NXDOMAIN},
+                                                 {"NOTIMP", BOARD_NOTIMP},     {"REFUSED", BOARD_REFUSED},
+                                                 {"BADVERS", BOARD_BADVERS}};
   static const struct counter_sample drops[] = {{"short", BOARD_DROPPED_SHORT},
                                                 {"response", BOARD_DROPPED_RESPONSE},
-                                                {"send_failed", BOARD_SEND_FAILED}};
+                                                {"send_failed", BOARD_SEND_FAILED},
+                                                {"limited", BOARD_LIMITED_DROPPED}};
   static const struct counter_sample connections[] = {{"opened", BOARD_TCP_OPENED},
                                                       {"closed", BOARD_TCP_CLOSED},
                                                       {"refused", BOARD_TCP_REFUSED},
@@ -94,8 +96,7 @@ static void write_processes(FILE *out, const struct board *board) {
             atomic_load_explicit(&board->processes[i].pid, memory_order_relaxed) != 0);
   head(out, "gslb_process_restarts_total", "counter", "How often the process was started again.");
   for (int i = 0; i < BOARD_PROCESSES; i++)
-    fprintf(out, "gslb_process_restarts_total{process=\"%s\"} %" PRIu32 "\n",
-            board_process_name((enum board_process)i),
+    fprintf(out, "gslb_process_restarts_total{process=\"%s\"} %" PRIu32 "\n", board_process_name((enum board_process)i),
             atomic_load_explicit(&board->processes[i].restarts, memory_order_relaxed));
   head(out, "gslb_process_start_time_seconds", "gauge", "When the process was started, Unix time.");
   for (int i = 0; i < BOARD_PROCESSES; i++)
@@ -105,8 +106,7 @@ static void write_processes(FILE *out, const struct board *board) {
 
 static void write_gauges(FILE *out, const struct board *board) {
   gauge(out, "gslb_probes_running", "gauge", "Probes in flight.", (double)gauge_of(board, BOARD_PROBE_RUNNING));
-  gauge(out, "gslb_probe_results_total", "counter", "Results of probes.",
-        (double)gauge_of(board, BOARD_PROBE_RESULTS));
+  gauge(out, "gslb_probe_results_total", "counter", "Results of probes.", (double)gauge_of(board, BOARD_PROBE_RESULTS));
   gauge(out, "gslb_probe_late_seconds", "gauge", "Largest lateness of a probe's start in the last minute.",
         (double)gauge_of(board, BOARD_PROBE_LATE_US) / 1e6);
   gauge(out, "gslb_tables_built_total", "counter", "Answer tables built by dns.",
@@ -124,7 +124,8 @@ static void write_gauges(FILE *out, const struct board *board) {
   head(out, "gslb_reloads_total", "counter", "Reloads of the configuration, by outcome.");
   fprintf(out, "gslb_reloads_total{outcome=\"taken\"} %" PRId64 "\n", gauge_of(board, BOARD_RELOADS));
   fprintf(out, "gslb_reloads_total{outcome=\"refused\"} %" PRId64 "\n", gauge_of(board, BOARD_RELOADS_REFUSED));
-  gauge(out, "gslb_checkpoint_time_seconds", "gauge", "When the live store was last copied to disk, Unix time; 0: never.",
+  gauge(out, "gslb_checkpoint_time_seconds", "gauge",
+        "When the live store was last copied to disk, Unix time; 0: never.",
         (double)gauge_of(board, BOARD_CHECKPOINT_MS) / 1000.0);
 }
 
@@ -141,7 +142,7 @@ static void write_stores(FILE *out, const struct view_sources *sources) {
 #define STORE_FAMILY(name, help, field)                                                                                \
   head(out, name, "gauge", help);                                                                                      \
   for (size_t i = 0; i < 2; i++)                                                                                       \
-    fprintf(out, name "{store=\"%s\"} %" PRIu64 "\n", names[i], (uint64_t)infos[i].field)
+  fprintf(out, name "{store=\"%s\"} %" PRIu64 "\n", names[i], (uint64_t)infos[i].field)
   STORE_FAMILY("gslb_store_map_bytes", "Size of the store's map, its upper bound.", map_bytes);
   STORE_FAMILY("gslb_store_used_bytes", "Bytes of the map in use.", used_bytes);
   STORE_FAMILY("gslb_store_entries", "Records in the store.", entries);

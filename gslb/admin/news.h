@@ -1,6 +1,6 @@
 /* gslb/admin/news.h
- * What the keeper found in one round and is about to store: events, and rows to put or delete. Collected by the keeper's
- * thread, applied by the committer in one transaction. */
+ * What the keeper found in one round and is about to store: events, and rows to put or delete. Collected by the
+ * keeper's thread, applied by the committer in one transaction. */
 #ifndef GSLB_ADMIN_NEWS_H
 #define GSLB_ADMIN_NEWS_H
 
@@ -22,7 +22,7 @@ struct news_row {
   enum news_kind kind;
   enum store_db db;
   struct record_key key;
-  const void *value;   /* NEWS_PUT */
+  const void *value; /* NEWS_PUT */
   size_t size;
   const char *service; /* whose change is marked; NULL for none */
 };

@@ -14,9 +14,15 @@ static const char *title(unsigned status) {
   static const struct {
     unsigned status;
     const char *title;
-  } titles[] = {{400, "Bad Request"}, {403, "Forbidden"},          {404, "Not Found"},
-                {405, "Method Not Allowed"}, {409, "Conflict"},    {422, "Unprocessable Content"},
-                {500, "Internal Server Error"}, {503, "Service Unavailable"}, {504, "Gateway Timeout"}};
+  } titles[] = {{400, "Bad Request"},
+                {403, "Forbidden"},
+                {404, "Not Found"},
+                {405, "Method Not Allowed"},
+                {409, "Conflict"},
+                {422, "Unprocessable Content"},
+                {500, "Internal Server Error"},
+                {503, "Service Unavailable"},
+                {504, "Gateway Timeout"}};
   for (size_t i = 0; i < sizeof titles / sizeof *titles; i++)
     if (titles[i].status == status)
       return titles[i].title;
@@ -24,7 +30,7 @@ static const char *title(unsigned status) {
 }
 
 static void send_text(struct http_call *call, unsigned status, const char *type, char *text, size_t size,
-                 const char *const *headers) {
+                      const char *const *headers) {
   http_respond(call, &(struct http_response){.status = status,
                                              .content_type = type,
                                              .heap_body = text,

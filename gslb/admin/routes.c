@@ -62,8 +62,7 @@ static void get_members(struct visit *visit) {
 static bool find_member(struct visit *visit, struct view_name *name) {
   const char *first = visit->parts[0], *second = visit->parts[1];
   json_t *candidates = NULL;
-  enum status status =
-      view_find(visit->view, second[0] ? first : NULL, second[0] ? second : first, name, &candidates);
+  enum status status = view_find(visit->view, second[0] ? first : NULL, second[0] ? second : first, name, &candidates);
   if (status == STATUS_OK)
     return true;
   if (status == STATUS_CONFLICT) {
@@ -210,7 +209,10 @@ static bool matches(const char *pattern, const char *path, struct visit *visit) 
 }
 
 static void add_method(char *allow, size_t size, enum http_method method) {
-  const char *word = method == HTTP_PUT ? "PUT" : method == HTTP_DELETE ? "DELETE" : method == HTTP_POST ? "POST" : "GET, HEAD";
+  const char *word = method == HTTP_PUT      ? "PUT"
+                     : method == HTTP_DELETE ? "DELETE"
+                     : method == HTTP_POST   ? "POST"
+                                             : "GET, HEAD";
   size_t used = strlen(allow);
   snprintf(allow + used, size - used, "%s%s", used ? ", " : "", word);
 }

@@ -93,22 +93,21 @@ json_t *shown_service(const struct shown *shown) {
     up += state == HEALTH_UP || state == HEALTH_DEGRADED;
     answers += (json_int_t)shown_answers(shown->board, &shown->facts->members[i]);
   }
-  return must(json_pack(
-      "{s:o, s:o, s:s, s:I, s:s, s:s, s:I, s:I, s:I, s:o, s:o, s:I, s:I, s:I, s:I}", "name",
-      shown_text(service->name), "zone", shown_text(shown->config->zones[service->zone].name), "method",
-      balance_method_name(service->method), "answers", (json_int_t)service->answers, "when_down",
-      when_down_name(service->when_down), "mode", service_mode_name(shown->evaluation->mode), "ttl_s",
-      (json_int_t)shown->evaluation->ttl_s, "ttl_min_s", (json_int_t)service->ttl_min_s, "ttl_max_s",
-      (json_int_t)service->ttl_max_s, "srv", text_or_null(service->srv), "monitors", monitors, "members_total",
-      (json_int_t)service->member_count, "members_up", up, "members_answered",
-      (json_int_t)shown->evaluation->answered_members, "answers_total", answers));
+  return must(json_pack("{s:o, s:o, s:s, s:I, s:s, s:s, s:I, s:I, s:I, s:o, s:o, s:I, s:I, s:I, s:I}", "name",
+                        shown_text(service->name), "zone", shown_text(shown->config->zones[service->zone].name),
+                        "method", balance_method_name(service->method), "answers", (json_int_t)service->answers,
+                        "when_down", when_down_name(service->when_down), "mode",
+                        service_mode_name(shown->evaluation->mode), "ttl_s", (json_int_t)shown->evaluation->ttl_s,
+                        "ttl_min_s", (json_int_t)service->ttl_min_s, "ttl_max_s", (json_int_t)service->ttl_max_s, "srv",
+                        text_or_null(service->srv), "monitors", monitors, "members_total",
+                        (json_int_t)service->member_count, "members_up", up, "members_answered",
+                        (json_int_t)shown->evaluation->answered_members, "answers_total", answers));
 }
 
 static json_t *probe_document(const char *monitor, const struct health_record *record, int64_t now_ms) {
   bool is_measured = record->last_good_ms != 0;
-  return must(json_pack("{s:o, s:s, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:I, s:I}", "monitor",
-                        shown_text(monitor), "state", health_name(record->state), "reason",
-                        text_or_null(record->reason), "last_passed",
+  return must(json_pack("{s:o, s:s, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:I, s:I}", "monitor", shown_text(monitor),
+                        "state", health_name(record->state), "reason", text_or_null(record->reason), "last_passed",
                         record->last_ms ? json_boolean(record->last_passed) : json_null(), "streak",
                         (json_int_t)record->streak, "last_at", shown_time(record->last_ms), "last_age_s",
                         shown_age(record->last_ms, now_ms), "since_at", shown_time(record->since_ms), "rtt_us",
@@ -154,16 +153,16 @@ json_t *shown_member(const struct shown *shown, size_t member) {
   for (size_t i = 0; i < configured->address_count; i++)
     json_array_append_new(addresses, address_document(shown, member, i));
   char *id = mem_format("%s/%s", service->name, configured->name);
-  json_t *document = must(json_pack(
-      "{s:o, s:o, s:o, s:o, s:s, s:o, s:s, s:o, s:o, s:I, s:I, s:b, s:I, s:o, s:o}", "id", shown_text(id),
-      "service", shown_text(service->name), "name", shown_text(configured->name), "site",
-      configured->site == UINT32_MAX ? json_null() : shown_text(shown->config->sites[configured->site].name),
-      "state", health_name(state->state), "reason", shown_text(cause.text), "decided_by",
-      input_name(state->decided_by), "since_at", shown_time(cause.since_ms), "age_s",
-      shown_age(cause.since_ms, shown->now_ms), "weight", (json_int_t)configured->weight, "srv_port",
-      (json_int_t)configured->srv_port, "answered", (int)state->is_answered, "answers_total",
-      (json_int_t)shown_answers(shown->board, facts), "override", override_document(&facts->override, shown->now_ms),
-      "addresses", addresses));
+  json_t *document = must(
+      json_pack("{s:o, s:o, s:o, s:o, s:s, s:o, s:s, s:o, s:o, s:I, s:I, s:b, s:I, s:o, s:o}", "id", shown_text(id),
+                "service", shown_text(service->name), "name", shown_text(configured->name), "site",
+                configured->site == UINT32_MAX ? json_null() : shown_text(shown->config->sites[configured->site].name),
+                "state", health_name(state->state), "reason", shown_text(cause.text), "decided_by",
+                input_name(state->decided_by), "since_at", shown_time(cause.since_ms), "age_s",
+                shown_age(cause.since_ms, shown->now_ms), "weight", (json_int_t)configured->weight, "srv_port",
+                (json_int_t)configured->srv_port, "answered", (int)state->is_answered, "answers_total",
+                (json_int_t)shown_answers(shown->board, facts), "override",
+                override_document(&facts->override, shown->now_ms), "addresses", addresses));
   free(id);
   return document;
 }
@@ -171,9 +170,8 @@ json_t *shown_member(const struct shown *shown, size_t member) {
 json_t *shown_event(uint64_t id, const struct event_record *event) {
   return must(json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id", (json_int_t)id, "at",
                         shown_time(event->at_ms), "service", text_or_null(event->service), "member",
-                        text_or_null(event->member), "kind", shown_text(event->kind), "from",
-                        text_or_null(event->from), "to", text_or_null(event->to), "reason",
-                        text_or_null(event->reason)));
+                        text_or_null(event->member), "kind", shown_text(event->kind), "from", text_or_null(event->from),
+                        "to", text_or_null(event->to), "reason", text_or_null(event->reason)));
 }
 
 json_t *shown_queries(const struct board *board) {

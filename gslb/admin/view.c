@@ -167,7 +167,9 @@ static bool is_readable(struct store *store) {
 
 enum status view_ready(struct view *view, struct errbuf *why) {
   const struct board *board = view->sources.board;
-  if (!board || atomic_load_explicit(&board->processes[BOARD_DNS].pid, memory_order_relaxed) == 0)
+  if (!board)
+    return errbuf_set(why, STATUS_NODATA, "no daemon runs");
+  if (atomic_load_explicit(&board->processes[BOARD_DNS].pid, memory_order_relaxed) == 0)
     return errbuf_set(why, STATUS_NODATA, "dns does not run");
   int64_t serves = atomic_load_explicit(&board->gauges[BOARD_DNS_GENERATION], memory_order_relaxed);
   if ((uint64_t)serves != view->generation)
@@ -191,13 +193,12 @@ json_t *view_status(struct view *view) {
   struct errbuf why = {{0}};
   bool is_ready = view_ready(view, &why) == STATUS_OK;
   return json_pack("{s:o, s:s, s:o, s:o, s:o, s:I, s:b, s:o, s:o, s:o, s:{s:o, s:o}, s:o}", "identity",
-                   shown_text(view->config->server.identity), "version", GSLB_VERSION, "now_at",
-                   shown_time(now_ms), "started_at", shown_time(started_ms), "uptime_s",
-                   shown_age(started_ms, now_ms), "generation", (json_int_t)view->generation, "ready", (int)is_ready,
-                   "not_ready_because", is_ready ? json_null() : shown_text(why.text), "processes",
-                   shown_processes(board, now_ms), "queries", shown_queries(board), "stores", "durable",
-                   shown_store(view->sources.durable), "live", shown_store(view->sources.live),
-                   "checkpoint_age_s", shown_age(checkpoint_ms, now_ms));
+                   shown_text(view->config->server.identity), "version", GSLB_VERSION, "now_at", shown_time(now_ms),
+                   "started_at", shown_time(started_ms), "uptime_s", shown_age(started_ms, now_ms), "generation",
+                   (json_int_t)view->generation, "ready", (int)is_ready, "not_ready_because",
+                   is_ready ? json_null() : shown_text(why.text), "processes", shown_processes(board, now_ms),
+                   "queries", shown_queries(board), "stores", "durable", shown_store(view->sources.durable), "live",
+                   shown_store(view->sources.live), "checkpoint_age_s", shown_age(checkpoint_ms, now_ms));
 }
 
 static void add_service(void *context, const struct shown *shown) {

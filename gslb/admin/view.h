@@ -15,7 +15,7 @@
 #include "gslb/base/clock.h"
 #include "gslb/base/status.h"
 
-struct view_sources {  /* borrowed for the life of all views */
+struct view_sources {    /* borrowed for the life of all views */
   struct store *durable; /* NULL: cannot be opened */
   struct store *live;    /* likewise */
   struct board *board;   /* NULL: no daemon runs */

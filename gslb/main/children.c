@@ -59,9 +59,9 @@ static void close_all_but(int *kept, size_t count) {
 
 static void close_what_is_not_its_own(const struct child *child) {
   size_t sockets = child->udp ? child->config->server.workers * child->config->server.listen_count : 0;
-  int *kept = mem_array(2 * sockets + BOARD_EARS + 5, sizeof *kept);
+  const int single[] = {child->channel, child->image, child->http_tcp, child->http_unix, child->notified, child->exec};
+  int *kept = mem_array(2 * sockets + BOARD_EARS + sizeof single / sizeof single[0], sizeof *kept);
   size_t count = 0;
-  const int single[] = {child->channel, child->image, child->http_tcp, child->http_unix, child->exec};
   for (size_t i = 0; i < sizeof single / sizeof single[0]; i++)
     kept[count++] = single[i];
   for (size_t i = 0; i < BOARD_EARS; i++)
@@ -95,7 +95,7 @@ static void set_signals(void) {
 static _Noreturn void become_child(enum board_process role, const struct launch *launch, int channel, pid_t parent) {
   const struct config_server *server = &launch->child.config->server;
   const char *name = board_process_name(role);
-  log_setup(name, (enum log_level)server->log_level, server->log_format == CONFIG_LOG_JSON);
+  child_set_log(launch->child.config, role);
   char title[16];
   snprintf(title, sizeof title, "gslb-%s", name);
   prctl(PR_SET_NAME, title, 0, 0, 0);

@@ -15,6 +15,7 @@
 #include "gslb/base/log.h"
 #include "gslb/base/memory.h"
 #include "gslb/main/reloads.h"
+#include "gslb/main/zone_exchange.h"
 #include "gslb/model/commit.h"
 #include "gslb/model/store.h"
 #include "gslb/net/http_server.h"
@@ -32,6 +33,7 @@ struct control {
   struct committer *committer;
   struct keeper *keeper;
   struct reloads *reloads;
+  struct zone_exchange *exchange;
   struct routes routes;
   struct http_server *tcp;
   struct http_server *local;
@@ -56,8 +58,8 @@ static void open_stores(struct control *control) {
 static void try_stores(struct control *control) {
   const struct config_server *server = &view_config(control->views.current)->server;
   struct store *store = NULL;
-  enum status status = control->sources.durable ? STATUS_OK
-                                                : store_open(server->state, STORE_DURABLE, STORE_WRITE, &store, NULL);
+  enum status status =
+      control->sources.durable ? STATUS_OK : store_open(server->state, STORE_DURABLE, STORE_WRITE, &store, NULL);
   store_close(store);
   store = NULL;
   if (status == STATUS_OK && !control->sources.live)
@@ -83,11 +85,14 @@ static void show_generation(const struct control *control) {
 
 static enum status start_threads(struct control *control, struct errbuf *err) {
   struct child *child = control->child;
-  enum status status =
-      commit_start(control->sources.durable, &child->house, ring, control, &control->committer, err);
+  enum status status = commit_start(control->sources.durable, &child->house, ring, control, &control->committer, err);
   if (status)
     return status;
   control->reloads = reloads_new(child->channel, control->committer, &child->house);
+  control->exchange = zone_exchange_start(child, control->reloads, err);
+  if (!control->exchange)
+    return STATUS_IO;
+  zone_exchange_configure(control->exchange, view_config(control->views.current), child->image);
   control->routes = (struct routes){&control->views, control->committer, reloads_ask, control->reloads};
   struct keeper_links links = {.views = &control->views,
                                .committer = control->committer,
@@ -112,8 +117,9 @@ static void take_config(struct control *control) {
     return;
   }
   child->generation = control->message.generation;
-  log_setup(board_process_name(BOARD_CONTROL), (enum log_level)config->server.log_level,
-            config->server.log_format == CONFIG_LOG_JSON);
+  child_set_log(config, BOARD_CONTROL);
+  if (control->message.fd_count > 1)
+    zone_exchange_configure(control->exchange, config, control->message.fds[1]);
   views_replace(&control->views, view_new(config, child->generation, &control->sources));
   keeper_wake(control->keeper);
   show_generation(control);
@@ -155,10 +161,15 @@ static void serve(struct control *control) {
     if (control->stores_again_ms < next_ms)
       next_ms = control->stores_again_ms;
     int64_t wait_ms = next_ms - now_ms > WAIT_MOST_MS ? WAIT_MOST_MS : next_ms - now_ms;
-    struct pollfd ready = {.fd = control->child->channel, .events = POLLIN};
+    struct pollfd ready[2] = {{.fd = control->child->channel, .events = POLLIN},
+                              {.fd = control->child->notified, .events = POLLIN}};
     if (control->is_stopping)
       break;
-    if (poll(&ready, 1, wait_ms < 0 ? 0 : (int)wait_ms) > 0)
+    if (poll(ready, 2, wait_ms < 0 ? 0 : (int)wait_ms) <= 0)
+      continue;
+    if (ready[1].revents & POLLIN)
+      zone_exchange_hear(control->exchange);
+    if (ready[0].revents)
       hear_supervisor(control);
   }
 }
@@ -168,6 +179,7 @@ static void serve(struct control *control) {
 static void stop_threads(struct control *control) {
   http_server_quiesce(control->tcp);
   http_server_quiesce(control->local);
+  zone_exchange_stop(control->exchange);
   keeper_stop(control->keeper);
   commit_stop(control->committer);
   reloads_stop(control->reloads);

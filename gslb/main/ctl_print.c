@@ -1,6 +1,5 @@
 #include "gslb/main/ctl_print.h"
 
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,16 +17,13 @@ struct table {
   size_t count, capacity;
 };
 
-static void table_begin(struct table *table, const char *first, ...) {
+/* titles: ends with NULL. */
+static void table_begin(struct table *table, const char *const *titles) {
   *table = (struct table){0};
-  va_list args;
-  va_start(args, first);
-  for (const char *title = first; title; title = va_arg(args, const char *)) {
+  for (; titles[table->columns]; table->columns++) {
     table->cells = mem_grow(table->cells, &table->capacity, table->count + 1, sizeof *table->cells);
-    table->cells[table->count++] = mem_strdup(title);
-    table->columns++;
+    table->cells[table->count++] = mem_strdup(titles[table->columns]);
   }
-  va_end(args);
 }
 
 /* Takes over text. */
@@ -119,8 +115,8 @@ static void print_head(const json_t *status) {
   char *uptime = age_text(status, "uptime_s");
   bool is_ready = json_is_true(json_object_get(status, "ready"));
   printf("%s  gslb %s  generation %lld  %s%s%s  up %s\n", text_of(status, "identity"), text_of(status, "version"),
-         (long long)number_of(status, "generation"), is_ready ? "ready" : "NOT READY",
-         is_ready ? "" : ": ", is_ready ? "" : text_of(status, "not_ready_because"), uptime);
+         (long long)number_of(status, "generation"), is_ready ? "ready" : "NOT READY", is_ready ? "" : ": ",
+         is_ready ? "" : text_of(status, "not_ready_because"), uptime);
   free(uptime);
   size_t index;
   json_t *process;
@@ -133,7 +129,7 @@ static void print_head(const json_t *status) {
     else
       printf("  %s NOT RUNNING", text_of(process, "name"));
     if (number_of(process, "restarts"))
-      printf(" (restarted %lld times)", (long long)number_of(process, "restarts"));
+      printf(" (restarts %lld)", (long long)number_of(process, "restarts"));
   }
   if (json_array_size(processes) > 0)
     putchar('\n');
@@ -151,9 +147,11 @@ static void print_head(const json_t *status) {
 static void print_member_rows(const json_t *members, const char *service, const char *indent) {
   struct table table;
   if (service)
-    table_begin(&table, "MEMBER", "STATE", "AGE", "WEIGHT", "ANSWERED", "ANSWERS", "REASON", NULL);
+    table_begin(&table,
+                (const char *const[]){"MEMBER", "STATE", "AGE", "WEIGHT", "ANSWERED", "ANSWERS", "REASON", NULL});
   else
-    table_begin(&table, "SERVICE", "MEMBER", "STATE", "AGE", "WEIGHT", "ANSWERED", "ANSWERS", "REASON", NULL);
+    table_begin(&table, (const char *const[]){"SERVICE", "MEMBER", "STATE", "AGE", "WEIGHT", "ANSWERED", "ANSWERS",
+                                              "REASON", NULL});
   size_t index;
   json_t *member;
   json_array_foreach(members, index, member) {
@@ -188,7 +186,8 @@ void ctl_print_status(const json_t *status, const json_t *services, const json_t
 
 void ctl_print_services(const json_t *services) {
   struct table table;
-  table_begin(&table, "SERVICE", "MODE", "UP", "MEMBERS", "METHOD", "TTL", "WHEN DOWN", "ANSWERS", NULL);
+  table_begin(&table,
+              (const char *const[]){"SERVICE", "MODE", "UP", "MEMBERS", "METHOD", "TTL", "WHEN DOWN", "ANSWERS", NULL});
   size_t index;
   json_t *service;
   json_array_foreach(json_object_get(services, "services"), index, service) {
@@ -210,7 +209,8 @@ void ctl_print_members(const json_t *members) {
 
 static void print_probes(const json_t *address) {
   struct table table;
-  table_begin(&table, "MONITOR", "STATE", "LAST", "AGE", "STREAK", "TIME", "PASSED", "FAILED", "REASON", NULL);
+  table_begin(&table, (const char *const[]){"MONITOR", "STATE", "LAST", "AGE", "STREAK", "TIME", "PASSED", "FAILED",
+                                            "REASON", NULL});
   size_t index;
   json_t *probe;
   json_array_foreach(json_object_get(address, "probes"), index, probe) {
@@ -251,7 +251,7 @@ void ctl_print_member(const json_t *member) {
 
 void ctl_print_events(const json_t *events) {
   struct table table;
-  table_begin(&table, "TIME", "KIND", "SUBJECT", "FROM", "TO", "REASON", NULL);
+  table_begin(&table, (const char *const[]){"TIME", "KIND", "SUBJECT", "FROM", "TO", "REASON", NULL});
   size_t index;
   json_t *event;
   json_array_foreach(json_object_get(events, "events"), index, event) {

@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 
+#include "gslb/base/memory.h"
 #include "gslb/main/ctl_http.h"
 
 void ctl_source_init(struct ctl_source *source, const char *socket, struct config *config) {
@@ -13,6 +14,7 @@ void ctl_source_init(struct ctl_source *source, const char *socket, struct confi
 }
 
 void ctl_source_release(struct ctl_source *source) {
+  free(source->details);
   if (source->view)
     view_release(source->view);
   else
@@ -21,33 +23,38 @@ void ctl_source_release(struct ctl_source *source) {
   store_close(source->live);
 }
 
-static void append_line(struct errbuf *err, const char *text) {
-  size_t used = strlen(err->text);
-  snprintf(err->text + used, sizeof err->text - used, "\n%s", text);
+static void add_detail(struct ctl_source *source, const char *before, const char *text) {
+  char *details = mem_format("%s%s%s\n", source->details ? source->details : "", before, text);
+  free(source->details);
+  source->details = details;
+}
+
+static void add_candidates(struct ctl_source *source, const json_t *candidates) {
+  for (size_t i = 0; i < json_array_size(candidates); i++) {
+    const char *name = json_string_value(json_array_get(candidates, i));
+    add_detail(source, "", name ? name : "?");
+  }
 }
 
 /* What a problem document says, for a person. */
-static enum status refuse(const struct ctl_reply *reply, struct errbuf *err) {
+static enum status refuse(struct ctl_source *source, const struct ctl_reply *reply, struct errbuf *err) {
   json_t *document = json_loadb(reply->body, reply->size, 0, NULL);
   const char *detail = json_string_value(json_object_get(document, "detail"));
-  errbuf_set(err, STATUS_INVALID, "%s", detail ? detail : "the daemon refuses");
-  if (!detail)
+  if (detail)
+    errbuf_set(err, STATUS_INVALID, "%s", detail);
+  else
     errbuf_set(err, STATUS_INVALID, "the daemon answers with HTTP status %ld", reply->status);
-  size_t index;
-  json_t *value;
-  json_array_foreach(json_object_get(document, "errors"), index, value) {
-    char line[1024];
-    if (json_is_string(value)) {
-      append_line(err, json_string_value(value));
-    } else {
-      const char *pointer = json_string_value(json_object_get(value, "pointer"));
-      const char *why = json_string_value(json_object_get(value, "detail"));
-      snprintf(line, sizeof line, "%s %s", pointer && pointer[0] == '/' ? pointer + 1 : "body", why ? why : "is wrong");
-      append_line(err, line);
-    }
+  const json_t *errors = json_object_get(document, "errors");
+  for (size_t i = 0; i < json_array_size(errors); i++) {
+    const json_t *value = json_array_get(errors, i);
+    const char *pointer = json_string_value(json_object_get(value, "pointer"));
+    const char *why = json_string_value(json_is_string(value) ? value : json_object_get(value, "detail"));
+    char before[128] = "";
+    if (pointer)
+      snprintf(before, sizeof before, "%.120s ", pointer[0] == '/' ? pointer + 1 : pointer);
+    add_detail(source, before, why ? why : "is wrong");
   }
-  json_array_foreach(json_object_get(document, "candidates"), index, value)
-    append_line(err, json_string_value(value) ? json_string_value(value) : "?");
+  add_candidates(source, json_object_get(document, "candidates"));
   json_decref(document);
   return STATUS_INVALID;
 }
@@ -59,7 +66,7 @@ static enum status call(struct ctl_source *source, const char *method, const cha
   if (status)
     return status;
   if (reply.status < 200 || reply.status > 299) {
-    status = refuse(&reply, err);
+    status = refuse(source, &reply, err);
   } else {
     *out = reply.size ? json_loadb(reply.body, reply.size, 0, NULL) : NULL;
     if (reply.size && !*out)
@@ -130,19 +137,16 @@ static void open_stores(struct ctl_source *source, const struct errbuf *why) {
   source->view = view_new(source->config, 0, &sources);
 }
 
-static enum status find(struct view *view, const struct ctl_question *question, struct view_name *name,
+static enum status find(struct ctl_source *source, const struct ctl_question *question, struct view_name *name,
                         struct errbuf *err) {
   json_t *candidates = NULL;
-  enum status status = view_find(view, question->service, question->member, name, &candidates);
+  enum status status = view_find(source->view, question->service, question->member, name, &candidates);
   if (status == STATUS_NOTFOUND)
     errbuf_set(err, status, "no member is called \"%s%s%s\"", question->service ? question->service : "",
                question->service ? "/" : "", question->member);
   if (status == STATUS_CONFLICT) {
     errbuf_set(err, status, "several services have a member \"%s\"", question->member);
-    size_t index;
-    json_t *value;
-    json_array_foreach(candidates, index, value)
-      append_line(err, json_string_value(value));
+    add_candidates(source, candidates);
     json_decref(candidates);
   }
   return status;
@@ -167,7 +171,7 @@ static enum status read_stores(struct ctl_source *source, const struct ctl_quest
     *out = view_members(view, &filter);
     return STATUS_OK;
   case CTL_MEMBER:
-    status = find(view, question, &name, err);
+    status = find(source, question, &name, err);
     if (status == STATUS_OK)
       *out = view_member(view, name);
     return status;
@@ -177,8 +181,7 @@ static enum status read_stores(struct ctl_source *source, const struct ctl_quest
   return view_events(view, question->limit, question->service, out, err);
 }
 
-enum status ctl_read(struct ctl_source *source, const struct ctl_question *question, json_t **out,
-                     struct errbuf *err) {
+enum status ctl_read(struct ctl_source *source, const struct ctl_question *question, json_t **out, struct errbuf *err) {
   if (!source->view) {
     char path[2048];
     question_path(question, path, sizeof path);

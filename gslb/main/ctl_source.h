@@ -18,6 +18,7 @@ struct ctl_source {
   struct config *config; /* NULL with --socket; then there are no stores to fall back to */
   struct view *view;     /* not NULL: no daemon runs, this is read */
   struct store *durable, *live;
+  char *details; /* what belongs to the last failure, a line each; NULL for none */
 };
 
 void ctl_source_init(struct ctl_source *source, const char *socket, struct config *config);
@@ -40,8 +41,7 @@ enum status ctl_read(struct ctl_source *source, const struct ctl_question *quest
 
 enum status ctl_write(struct ctl_source *source, const char *method, const char *path, const char *body,
                       struct json_t **out, struct errbuf *err);
-/* A change, by the daemon alone. *out: the answer, NULL when it has no body. On a refusal err is the detail with what
- * belongs to it, a line each. */
+/* A change, by the daemon alone. *out: the answer, NULL when it has no body. */
 
 void ctl_member_path(const char *before, const struct ctl_question *question, char *out, size_t size);
 /* before, "/", the service where one is named, "/", the member; escaped. */

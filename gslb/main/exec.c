@@ -188,8 +188,7 @@ static void take_config(struct exec *exec, const struct channel_message *message
   config_free(child->config);
   child->config = config;
   child->generation = message->generation;
-  log_setup(board_process_name(BOARD_EXEC), (enum log_level)config->server.log_level,
-            config->server.log_format == CONFIG_LOG_JSON);
+  child_set_log(config, BOARD_EXEC);
   child_say(child, CHANNEL_TAKEN);
 }
 

@@ -78,8 +78,8 @@ __attribute__((format(printf, 1, 0))) static int misuse(const char *format, cons
   return EXIT_USAGE;
 }
 
-static int fail(const struct errbuf *err) {
-  fprintf(stderr, "gslbctl: %s\n", err->text);
+static int fail(const struct ctl_source *source, const struct errbuf *err) {
+  fprintf(stderr, "gslbctl: %s\n%s", err->text, source->details ? source->details : "");
   return EXIT_FAILURE;
 }
 
@@ -98,7 +98,7 @@ static int ask(const struct command_line *line, struct ctl_source *source, const
   json_t *document;
   struct errbuf err;
   if (ctl_read(source, question, &document, &err) != STATUS_OK)
-    return fail(&err);
+    return fail(source, &err);
   return show(document, line->is_json ? NULL : print);
 }
 
@@ -119,7 +119,7 @@ static int run_status(const struct command_line *line, struct ctl_source *source
   }
   for (size_t i = 0; i < 3; i++)
     json_decref(documents[i]);
-  return status == STATUS_OK ? EXIT_SUCCESS : fail(&err);
+  return status == STATUS_OK ? EXIT_SUCCESS : fail(source, &err);
 }
 
 static int run_services(const struct command_line *line, struct ctl_source *source) {
@@ -145,7 +145,7 @@ static int run_reload(const struct command_line *line, struct ctl_source *source
   json_t *document = NULL;
   struct errbuf err;
   if (ctl_write(source, "POST", "/v1/admin/reload", NULL, &document, &err) != STATUS_OK)
-    return fail(&err);
+    return fail(source, &err);
   if (line->is_json)
     return show(document, NULL);
   printf("generation %lld is in use\n", (long long)json_integer_value(json_object_get(document, "generation")));
@@ -153,8 +153,8 @@ static int run_reload(const struct command_line *line, struct ctl_source *source
   return EXIT_SUCCESS;
 }
 
-static int set_override(const struct command_line *line, struct ctl_source *source,
-                        const struct ctl_question *question, const char *word) {
+static int set_override(const struct command_line *line, struct ctl_source *source, const struct ctl_question *question,
+                        const char *word) {
   if (!line->reason || !line->reason[0])
     return misuse("member NAME %s needs --reason TEXT: whoever looks at it at night wants to know why", word);
   int64_t duration_ms = 0;
@@ -173,7 +173,7 @@ static int set_override(const struct command_line *line, struct ctl_source *sour
   json_t *member = NULL;
   enum status status = ctl_write(source, "PUT", path, text, &member, &err);
   free(text);
-  return status == STATUS_OK ? show(member, line->is_json ? NULL : ctl_print_member) : fail(&err);
+  return status == STATUS_OK ? show(member, line->is_json ? NULL : ctl_print_member) : fail(source, &err);
 }
 
 static int clear_override(const struct command_line *line, struct ctl_source *source,
@@ -183,7 +183,7 @@ static int clear_override(const struct command_line *line, struct ctl_source *so
   json_t *nothing = NULL;
   struct errbuf err;
   if (ctl_write(source, "DELETE", path, NULL, &nothing, &err) != STATUS_OK)
-    return fail(&err);
+    return fail(source, &err);
   json_decref(nothing);
   return ask(line, source, question, ctl_print_member);
 }

@@ -75,7 +75,7 @@ static void compile(const char *path, struct channel_message *message) {
   size_t length = 0;
   int image = -1, sealed = -1;
   struct config *config = NULL;
-  message->status = config_read_file(path, &text, &length, &err);
+  message->status = config_read_whole(path, &text, &length, &problems);
   if (message->status == STATUS_OK) {
     config = config_parse(path, text, length, &problems);
     message->status = config ? zones_compile(config, &image, &problems) : STATUS_INVALID;
@@ -96,6 +96,8 @@ static void compile(const char *path, struct channel_message *message) {
   }
   config_free(config);
   problems_release(&problems);
+  if (text)
+    explicit_bzero(text, length); /* it may hold secrets */
   free(text);
 }
 

@@ -61,6 +61,17 @@ void reloads_free(struct reloads *reloads) {
   free(reloads);
 }
 
+/* Under the lock, so that the order here is the order there. */
+static enum status ask_supervisor(struct reloads *reloads, const struct waiting *waiting) {
+  reloads->message.kind = CHANNEL_RELOAD;
+  reloads->message.length = strlen(waiting->who);
+  memcpy(reloads->message.text, waiting->who, reloads->message.length);
+  enum status status = channel_send(reloads->channel, &reloads->message);
+  if (status == STATUS_OK)
+    reloads->waiting[reloads->count++] = *waiting;
+  return status;
+}
+
 void reloads_ask(void *context, struct http_call *call) {
   struct reloads *reloads = context;
   struct waiting waiting = {.call = call, .until_ms = mono_now_ms() + RELOADS_TIMEOUT_MS};
@@ -68,20 +79,28 @@ void reloads_ask(void *context, struct http_call *call) {
   http_hold(call);
   pthread_mutex_lock(&reloads->lock);
   enum status status = reloads->is_stopped ? STATUS_IO : STATUS_LIMIT;
-  if (!reloads->is_stopped && reloads->count < RELOADS_MOST) {
-    reloads->message.kind = CHANNEL_RELOAD;
-    reloads->message.length = strlen(waiting.who);
-    memcpy(reloads->message.text, waiting.who, reloads->message.length);
-    status = channel_send(reloads->channel, &reloads->message);
-    /* under the lock, so that the order here is the order there */
-    if (status == STATUS_OK)
-      reloads->waiting[reloads->count++] = waiting;
-  }
+  if (!reloads->is_stopped && reloads->count < RELOADS_MOST)
+    status = ask_supervisor(reloads, &waiting);
   pthread_mutex_unlock(&reloads->lock);
   if (status == STATUS_LIMIT)
     reply_problem(call, 503, "too many reloads wait already");
   else if (status)
     reply_problem(call, 503, "the supervisor does not answer");
+}
+
+void reloads_want(struct reloads *reloads, const char *who) {
+  struct waiting waiting = {.until_ms = INT64_MAX};
+  snprintf(waiting.who, sizeof waiting.who, "%s", who);
+  pthread_mutex_lock(&reloads->lock);
+  enum status status = STATUS_OK;
+  if (!reloads->is_stopped) {
+    status = STATUS_LIMIT;
+    if (reloads->count < RELOADS_MOST)
+      status = ask_supervisor(reloads, &waiting);
+  }
+  pthread_mutex_unlock(&reloads->lock);
+  if (status)
+    log_warning("reload for %s: the supervisor cannot be asked", who);
 }
 
 static json_t *list_problems(const char *text) {

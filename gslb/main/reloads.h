@@ -23,9 +23,13 @@ void reloads_free(struct reloads *reloads);
 
 void reloads_ask(void *reloads, struct http_call *call);
 /* A routes_reload: holds the call and asks the supervisor, which answers every request once, in their order. */
+void reloads_want(struct reloads *reloads, const char *who);
+/* Asks the supervisor for a reload for which nobody waits; who goes into the audit. One that finds no room is logged.
+ */
 void reloads_answer(struct reloads *reloads, const struct channel_message *message);
 /* A CHANNEL_RELOADED came: answers the oldest call with 200, or 422 with the problems, and writes the audit. */
 int64_t reloads_expire(struct reloads *reloads, int64_t now_ms);
-/* Answers 504 to those that have waited too long; now_ms is mono. Returns when to call again; INT64_MAX: nobody waits. */
+/* Answers 504 to those that have waited too long; now_ms is mono. Returns when to call again; INT64_MAX: nobody waits.
+ */
 
 #endif

@@ -142,14 +142,14 @@ static int refuse_calls(scmp_filter_ctx filter, enum sandbox_role role) {
   /* the children share a user, so nothing else keeps one from ending another */
   uint64_t own = (uint64_t)getpid();
   if (!failed)
-    failed = seccomp_rule_add(filter, refuse, SCMP_SYS(kill), 1, SCMP_A0(SCMP_CMP_NE, own));
+    failed = seccomp_rule_add(filter, refuse, SCMP_SYS(kill), 1, SCMP_A0(SCMP_CMP_NE, own, 0));
   if (!failed)
-    failed = seccomp_rule_add(filter, refuse, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_NE, own));
+    failed = seccomp_rule_add(filter, refuse, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_NE, own, 0));
   if (role == SANDBOX_DNS || role == SANDBOX_COMPILER) {
     for (size_t i = 0; !failed && i < sizeof never_called_without_peers / sizeof never_called_without_peers[0]; i++)
       failed = seccomp_rule_add(filter, refuse, never_called_without_peers[i], 0);
     if (!failed)
-      failed = seccomp_rule_add(filter, refuse, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_NE, AF_UNIX));
+      failed = seccomp_rule_add(filter, refuse, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
   }
   return failed;
 }

@@ -157,11 +157,22 @@ static size_t find_address(const struct sockets *sockets, const struct addr *add
   return SIZE_MAX;
 }
 
+/* SO_REUSEPORT would let a second gslbd of the same user share an address in silence and take half of its queries: a
+ * socket without it is refused where anybody listens. */
+static bool is_free(const struct addr *address, struct errbuf *err) {
+  int fd = bind_inet(address, SOCK_DGRAM, false, err);
+  if (fd >= 0)
+    close(fd);
+  return fd >= 0;
+}
+
 static enum status open_names(const struct sockets *current, struct sockets *next, struct errbuf *err) {
   bool warned = false;
   for (size_t a = 0; a < next->listen_count; a++) {
     const struct addr *address = &next->listen[a];
     size_t old = find_address(current, address);
+    if (old == SIZE_MAX && !is_free(address, err))
+      return STATUS_IO;
     for (size_t w = 0; w < next->worker_count; w++) {
       size_t at = w * next->listen_count + a;
       if (old != SIZE_MAX && w < current->worker_count) {

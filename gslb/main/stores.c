@@ -49,51 +49,32 @@ static enum status make_directory(const char *path, const struct identity *who, 
   return STATUS_OK;
 }
 
-static bool note_any(void *context, struct store_bytes key, struct store_bytes value) {
-  (void)key;
-  (void)value;
-  *(bool *)context = true;
-  return false;
-}
-
-static enum status restore_if_empty(struct store *live, const char *state, int64_t *taken_ms, struct errbuf *err) {
-  struct store_txn *txn;
-  enum status status = store_begin(live, false, &txn, err);
-  if (status != STATUS_OK)
-    return status;
-  bool has_facts = false;
-  store_scan(txn, STORE_DB_HEALTH, (struct store_bytes){0}, note_any, &has_facts);
-  store_abort(txn);
-  if (has_facts)
-    return STATUS_NODATA;
-  return store_restore(state, live, taken_ms, err);
-}
-
 static void keep_newest(int64_t *newest_ms, int64_t other_ms) {
   if (other_ms > *newest_ms)
     *newest_ms = other_ms;
 }
 
-static enum status open_stores(const struct config_server *server, int64_t *newest_ms, struct errbuf *err) {
+static enum status open_stores(const struct config_server *server, struct stores_found *found, struct errbuf *err) {
   struct store *durable = NULL, *live = NULL;
   int64_t time_ms = 0;
   enum status status = store_open(server->state, STORE_DURABLE, STORE_CREATE, &durable, err);
   if (status != STATUS_OK)
     return errbuf_prefix(err, status, "durable store: ");
   if (store_newest_time(durable, &time_ms) == STATUS_OK)
-    keep_newest(newest_ms, time_ms);
+    keep_newest(&found->newest_ms, time_ms);
   status = store_open(server->run, STORE_LIVE, STORE_CREATE, &live, err);
   if (status != STATUS_OK) {
     errbuf_prefix(err, status, "live store: ");
     goto out;
   }
   int64_t taken_ms = 0;
-  enum status restored = restore_if_empty(live, server->state, &taken_ms, err);
+  enum status restored = store_restore(server->state, live, &taken_ms, err);
   if (store_newest_time(live, &time_ms) == STATUS_OK)
-    keep_newest(newest_ms, time_ms);
+    keep_newest(&found->newest_ms, time_ms);
   if (restored == STATUS_OK) {
-    keep_newest(newest_ms, taken_ms);
-    struct house house = house_start(*newest_ms);
+    found->checkpoint_ms = taken_ms;
+    keep_newest(&found->newest_ms, taken_ms);
+    struct house house = house_start(found->newest_ms);
     log_info("live store restored from the checkpoint of %lld s ago",
              (long long)(house_now_ms(&house) - taken_ms) / 1000);
   } else if (restored != STATUS_NODATA) {
@@ -108,19 +89,19 @@ out:
 
 static void run(const struct config *config, const struct identity *who, int out) {
   struct errbuf err = {0};
-  int64_t newest_ms = 0;
+  struct stores_found found = {0};
   enum status status = make_directory(config->server.state, who, &err);
   if (status == STATUS_OK)
     status = make_directory(config->server.run, who, &err);
   if (status == STATUS_OK)
     status = privileges_drop(who, &err);
   if (status == STATUS_OK)
-    status = open_stores(&config->server, &newest_ms, &err);
+    status = open_stores(&config->server, &found, &err);
   if (status != STATUS_OK) {
     log_error("%s", err.text);
     _exit(1);
   }
-  _exit(write(out, &newest_ms, sizeof newest_ms) == (ssize_t)sizeof newest_ms ? 0 : 1);
+  _exit(write(out, &found, sizeof found) == (ssize_t)sizeof found ? 0 : 1);
 }
 
 static bool await(int fd) {
@@ -138,7 +119,7 @@ static bool await(int fd) {
   }
 }
 
-enum status stores_prepare(const struct config *config, const struct identity *who, int64_t *newest_ms,
+enum status stores_prepare(const struct config *config, const struct identity *who, struct stores_found *found,
                            struct errbuf *err) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0)
@@ -153,16 +134,16 @@ enum status stores_prepare(const struct config *config, const struct identity *w
     close(ends[0]);
     return errbuf_set(err, STATUS_IO, "fork: %s", strerror(errno));
   }
-  int64_t newest = 0;
+  struct stores_found told = {0};
   bool is_heard = await(ends[0]);
-  bool is_whole = is_heard && read(ends[0], &newest, sizeof newest) == (ssize_t)sizeof newest;
+  bool is_whole = is_heard && read(ends[0], &told, sizeof told) == (ssize_t)sizeof told;
   close(ends[0]);
   if (!is_heard)
     kill(pid, SIGKILL); /* reaped later: a process that waits for a stalled disk does not end at once */
   else
     waitpid(pid, NULL, 0);
   if (is_whole) {
-    *newest_ms = newest;
+    *found = told;
     return STATUS_OK;
   }
   return is_heard ? errbuf_set(err, STATUS_IO, "the process that prepares the stores failed")

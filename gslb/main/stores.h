@@ -10,11 +10,15 @@
 #include "gslb/main/privileges.h"
 #include "gslb/model/config.h"
 
-enum status stores_prepare(const struct config *config, const struct identity *who, int64_t *newest_ms,
+struct stores_found {
+  int64_t newest_ms;     /* the newest house time that a store holds; 0: none */
+  int64_t checkpoint_ms; /* house time of the checkpoint that the live store was filled from; 0: it was not */
+};
+
+enum status stores_prepare(const struct config *config, const struct identity *who, struct stores_found *found,
                            struct errbuf *err);
 /* Makes the state and run directories (given to who), creates what is missing in the stores, and fills an empty live
- * store from the last checkpoint. *newest_ms: the newest house time that a store holds, 0 for none. Waits at most 10
- * seconds: STATUS_TIMEOUT. STATUS_IO: the process failed (it logged why); *newest_ms untouched. Before threads and
- * other children. */
+ * store from the last checkpoint. Waits at most 10 seconds: STATUS_TIMEOUT. STATUS_IO: the process failed (it logged
+ * why); *found untouched. Before threads and other children. */
 
 #endif

@@ -99,6 +99,7 @@ static enum status open_all(struct supervisor *supervisor, struct errbuf *err) {
   if (status != STATUS_OK)
     return status;
   supervisor->board->house_offset_ms = supervisor->house.offset_ms;
+  atomic_store(&supervisor->board->gauges[BOARD_CHECKPOINT_MS], supervisor->checkpoint_ms);
   struct board_process_row *row = &supervisor->board->processes[BOARD_SUPERVISOR];
   atomic_store(&row->pid, (int32_t)getpid());
   atomic_store(&row->started_ms, house_now_ms(&supervisor->house));
@@ -106,6 +107,8 @@ static enum status open_all(struct supervisor *supervisor, struct errbuf *err) {
                         &supervisor->sockets, err);
   if (status == STATUS_OK)
     status = channel_pair(supervisor->to_exec, err);
+  if (status == STATUS_OK)
+    status = channel_pair(supervisor->to_control, err);
   if (status == STATUS_OK)
     status = privileges_keep_network(&supervisor->identity, err);
   return status;
@@ -119,10 +122,11 @@ static enum start start_with(struct supervisor *supervisor, const struct config 
   }
   if (supervisor->identity.uid == 0 && !first->server.user)
     log_warning("runs as root, without its capabilities: server.user is not set and there is no user gslb");
-  int64_t newest_ms = 0;
-  if (stores_prepare(first, &supervisor->identity, &newest_ms, &err) != STATUS_OK)
+  struct stores_found found = {0};
+  if (stores_prepare(first, &supervisor->identity, &found, &err) != STATUS_OK)
     log_warning("%s; names are answered from the configuration alone", err.text);
-  supervisor->house = house_start(newest_ms);
+  supervisor->house = house_start(found.newest_ms);
+  supervisor->checkpoint_ms = found.checkpoint_ms;
   enum start outcome = compile_first(supervisor, first);
   if (outcome != START_DONE)
     return outcome;
@@ -144,8 +148,7 @@ static enum start start(struct supervisor *supervisor) {
     problems_release(&problems);
     return START_FAILED;
   }
-  log_setup(board_process_name(BOARD_SUPERVISOR), (enum log_level)first->server.log_level,
-            first->server.log_format == CONFIG_LOG_JSON);
+  child_set_log(first, BOARD_SUPERVISOR);
   raise_file_limit();
   supervisor->signals = watch_signals();
   enum start outcome = START_FAILED;
@@ -178,11 +181,14 @@ static void start_process(struct supervisor *supervisor, struct process *process
               .board = supervisor->board,
               .bell = supervisor->bell,
               .house = supervisor->house,
-              .image = role == BOARD_DNS ? reopen(supervisor->current.image) : -1,
+              .image = role == BOARD_DNS || role == BOARD_CONTROL ? reopen(supervisor->current.image) : -1,
               .udp = role == BOARD_DNS ? supervisor->sockets.udp : NULL,
               .tcp = role == BOARD_DNS ? supervisor->sockets.tcp : NULL,
               .http_tcp = role == BOARD_CONTROL ? supervisor->sockets.http_tcp : -1,
               .http_unix = role == BOARD_CONTROL ? supervisor->sockets.http_unix : -1,
+              .notified = role == BOARD_DNS       ? supervisor->to_control[0]
+                          : role == BOARD_CONTROL ? supervisor->to_control[1]
+                                                  : -1,
               .exec = role == BOARD_CONTROL ? supervisor->to_exec[0]
                       : role == BOARD_EXEC  ? supervisor->to_exec[1]
                                             : -1,
@@ -424,6 +430,7 @@ int supervisor_run(const char *path, child_main *const mains[BOARD_PROCESSES]) {
       .current = CANDIDATE_NONE,
       .generation = 1,
       .sockets = SOCKETS_NONE,
+      .to_control = {-1, -1},
       .to_exec = {-1, -1},
       .signals = -1,
   };
@@ -433,9 +440,12 @@ int supervisor_run(const char *path, child_main *const mains[BOARD_PROCESSES]) {
     supervise(supervisor);
   sockets_release(&supervisor->sockets, NULL);
   candidate_release(&supervisor->current);
-  for (size_t i = 0; i < 2; i++)
+  for (size_t i = 0; i < 2; i++) {
+    if (supervisor->to_control[i] >= 0)
+      close(supervisor->to_control[i]);
     if (supervisor->to_exec[i] >= 0)
       close(supervisor->to_exec[i]);
+  }
   if (supervisor->signals >= 0)
     close(supervisor->signals);
   free(supervisor);

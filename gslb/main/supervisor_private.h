@@ -42,6 +42,8 @@ struct supervisor {
   struct board *board;
   struct board_bell bell;
   struct house house;
+  int64_t checkpoint_ms; /* of the live store at start; 0: none was used */
+  int to_control[2]; /* dns' end, control's end */
   int to_exec[2]; /* control's end, exec's end: kept here, so that what is queued outlives either */
   struct process processes[BOARD_PROCESSES]; /* that of BOARD_SUPERVISOR is not used */
   struct takeover takeover;

@@ -89,7 +89,7 @@ static void send_config(struct supervisor *supervisor, struct process *process, 
                                       .length = strlen(supervisor->path)};
   memcpy(message->text, supervisor->path, message->length);
   message->fds[message->fd_count++] = supervisor->current.text;
-  if (process->role == BOARD_DNS)
+  if (process->role == BOARD_DNS || process->role == BOARD_CONTROL)
     message->fds[message->fd_count++] = supervisor->current.image;
   if (process->channel >= 0 && channel_send(process->channel, message) == STATUS_OK) {
     process->taking_until_ms = now_ms + TAKE_PATIENCE_MS;
@@ -113,10 +113,17 @@ static void tell_children(struct supervisor *supervisor, int64_t now_ms) {
   }
 }
 
+static bool is_same_limit(const struct config_rate_limit *a, const struct config_rate_limit *b) {
+  return a->responses_per_s == b->responses_per_s && a->slip == b->slip && a->ipv4_bits == b->ipv4_bits &&
+         a->ipv6_bits == b->ipv6_bits && a->exempt_count == b->exempt_count &&
+         (!a->exempt_count || memcmp(a->exempt, b->exempt, a->exempt_count * sizeof *a->exempt) == 0);
+}
+
 /* What the dns child fixes when it starts its workers. */
 static bool fits_dns(const struct config_server *a, const struct config_server *b) {
   return a->udp_payload == b->udp_payload && a->tcp_connections == b->tcp_connections &&
-         a->tcp_idle_ms == b->tcp_idle_ms;
+         a->tcp_per_client == b->tcp_per_client && a->tcp_idle_ms == b->tcp_idle_ms &&
+         is_same_limit(&a->rate_limit, &b->rate_limit);
 }
 
 static void commit(struct supervisor *supervisor, struct candidate *next, struct sockets *sockets, int64_t now_ms) {
@@ -129,11 +136,9 @@ static void commit(struct supervisor *supervisor, struct candidate *next, struct
   takeover->phase = TAKEOVER_TAKING;
   takeover->until_ms = now_ms + TAKE_PATIENCE_MS + RESTART_PATIENCE_MS;
   takeover->control_restarts = !sockets_serve_same_control(&old_sockets, &supervisor->sockets);
-  const struct config_server *server = &supervisor->current.config->server;
-  log_setup(board_process_name(BOARD_SUPERVISOR), (enum log_level)server->log_level,
-            server->log_format == CONFIG_LOG_JSON);
+  child_set_log(supervisor->current.config, BOARD_SUPERVISOR);
   bool dns_stays =
-      sockets_serve_same_names(&old_sockets, &supervisor->sockets) && fits_dns(&old.config->server, server);
+      sockets_serve_same_names(&old_sockets, &supervisor->sockets) && fits_dns(&old.config->server, &supervisor->current.config->server);
   /* the old child answers what waits in the sockets that go */
   bool is_draining = sockets_retire(&old_sockets, &supervisor->sockets);
   takeover->dns_stop_ms = dns_stays ? PROCESS_NEVER : now_ms + (is_draining ? QUEUES_DRAIN_MS : 0);

@@ -236,13 +236,14 @@ enum status http_server_start(int fd, const struct http_limits *limits, http_han
   pthread_mutex_init(&server->lock, NULL);
   pthread_cond_init(&server->calm, NULL);
   if (server->fd >= 0)
-    server->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, server,
-        MHD_OPTION_EXTERNAL_LOGGER, on_library_message, NULL, MHD_OPTION_LISTEN_SOCKET, server->fd,
-        MHD_OPTION_THREAD_POOL_SIZE, limits->threads > 1 ? limits->threads : 0u, MHD_OPTION_CONNECTION_LIMIT,
-        limits->connections, MHD_OPTION_CONNECTION_TIMEOUT, limits->idle_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)CONNECTION_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
-        MHD_OPTION_END);
+    server->daemon =
+        MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+                         on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_library_message, NULL,
+                         MHD_OPTION_LISTEN_SOCKET, server->fd, MHD_OPTION_THREAD_POOL_SIZE,
+                         limits->threads > 1 ? limits->threads : 0u, MHD_OPTION_CONNECTION_LIMIT, limits->connections,
+                         MHD_OPTION_CONNECTION_TIMEOUT, limits->idle_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                         (size_t)CONNECTION_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_COMPLETED,
+                         on_completed, server, MHD_OPTION_END);
   if (!server->daemon) {
     if (server->fd >= 0)
       close(server->fd);

@@ -1,8 +1,8 @@
 /* gslb/net/http_server.h
  * HTTP/1.1 on a listening descriptor, without routes: whole requests go to one callback, which answers at once or holds
  * the request and lets another thread answer later. The only file pair that knows libmicrohttpd.
- * Threads: the callback runs on the server's own threads, several at once. A call is one request with its answer; it is the server's memory and lives
- * until http_respond was called and its callback has returned. */
+ * Threads: the callback runs on the server's own threads, several at once. A call is one request with its answer; it is
+ * the server's memory and lives until http_respond was called and its callback has returned. */
 #ifndef GSLB_NET_HTTP_SERVER_H
 #define GSLB_NET_HTTP_SERVER_H
 

@@ -74,17 +74,17 @@ function lookOf(service, members = []) {
   return own === "good" && !is_whole ? "warn" : own;
 }
 
-function isOpen(service, openedSoFar) {
+// Where there are many, only those with a problem are opened, and not all of these.
+function isOpen(service, total, openedSoFar) {
   if (opened.has(service.name)) return opened.get(service.name);
-  return openedSoFar < OPENED_AT_FIRST || service.total_shown <= ALL_MEMBERS_MOST;
+  return total <= ALL_MEMBERS_MOST || (service.look !== "good" && openedSoFar < OPENED_AT_FIRST);
 }
 
 async function askMembers(services) {
   const total = services.reduce((sum, service) => sum + service.members_total, 0);
   let openCount = 0;
   for (const service of services) {
-    service.total_shown = total;
-    service.is_open = isOpen(service, openCount);
+    service.is_open = isOpen(service, total, openCount);
     if (service.is_open) openCount++;
   }
   if (total <= ALL_MEMBERS_MOST) return (await ask("/v1/members")).members;

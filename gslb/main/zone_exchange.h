@@ -1,0 +1,23 @@
+/* gslb/main/zone_exchange.h
+ * The control process's part in zone transfers: keeps secondary zones current and tells the secondaries of ours. Owned
+ * by control's main thread, which calls everything here. */
+#ifndef GSLB_MAIN_ZONE_EXCHANGE_H
+#define GSLB_MAIN_ZONE_EXCHANGE_H
+
+#include "gslb/main/reloads.h"
+#include "gslb/model/child.h"
+#include "zones/secondary.h"
+
+struct zone_exchange;
+
+struct zone_exchange *zone_exchange_start(const struct child *child, struct reloads *reloads, struct errbuf *err);
+/* Borrows both until zone_exchange_stop. A zone that changed asks for a reload through reloads. */
+void zone_exchange_stop(struct zone_exchange *exchange);
+/* NULL is fine. */
+
+void zone_exchange_configure(struct zone_exchange *exchange, const struct config *config, int image);
+/* At the start and at each reload: config and image (a descriptor) are borrowed for the call. */
+void zone_exchange_hear(struct zone_exchange *exchange);
+/* Something came on child->notified. */
+
+#endif
