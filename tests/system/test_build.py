@@ -44,6 +44,48 @@ class Programs(Case):
             self.assertEqual(done.returncode, 0, f"{target}: {done.stderr}")
 
 
+class CheckHeaders(Case):
+    """The check finds what it is there for."""
+
+    def check(self, **files):
+        top = Path(tempfile.mkdtemp(prefix="gslb-headers-"))
+        self.addCleanup(shutil.rmtree, top, ignore_errors=True)
+        (top / "tests").mkdir()
+        shutil.copy(ROOT / "tests/check-headers", top / "tests")
+        shutil.copy(ROOT / "Makefile", top)
+        for name, text in files.items():
+            path = top / (name.replace("__", "/").replace("_dot_", "."))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        done = subprocess.run([top / "tests/check-headers"], capture_output=True, text=True, check=False, timeout=60)
+        return done.returncode, done.stdout
+
+    def test_house_as_planned_passes(self):
+        status, output = self.check(gslb__base__one_dot_h="#ifndef ONE\n#define ONE\nenum one { FIRST };\n#endif\n",
+                                    zones__two_dot_c='#include "gslb/base/one.h"\n#include <ldns/ldns.h>\n')
+        self.assertEqual(status, 0, output)
+
+    def test_each_kind_of_fault_is_found(self):
+        guarded = "#ifndef {0}\n#define {0}\n{1}\n#endif\n"
+        base = guarded.format("ONE", "enum one { FIRST };")
+        faults = {
+            "upwards": dict(gslb__base__up_dot_c='#include "gslb/model/one.h"\n', gslb__model__one_dot_h=base),
+            "sibling": dict(zones__side_dot_c='#include "probes/one.h"\n', probes__one_dot_h=base),
+            "circle": dict(zones__a_dot_h=guarded.format("A", '#include "zones/b.h"'),
+                           zones__b_dot_h=guarded.format("B", '#include "zones/a.h"')),
+            "compile alone": dict(zones__a_dot_h=guarded.format("A", "struct a { uint8_t b; };")),
+            "belongs to": dict(zones__a_dot_c="#include <lmdb.h>\n"),
+            "own header": dict(zones__a_dot_h=base, zones__a_dot_c='#include <stdio.h>\n#include "zones/a.h"\n'),
+            "no path from the root": dict(zones__a_dot_h=base, zones__b_dot_c='#include "a.h"\n'),
+            "must not know": dict(gslb__decide__a_dot_c='#include "gslb/net/one.h"\n', gslb__net__one_dot_h=base),
+        }
+        for words, files in faults.items():
+            with self.subTest(words=words):
+                status, output = self.check(**files)
+                self.assertEqual(status, 1, output)
+                self.assertIn(words, output)
+
+
 class Example(Case):
     """`etc/example/run` in a network namespace, from a copy of what it needs."""
 

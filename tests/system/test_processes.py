@@ -24,6 +24,10 @@ def capabilities(pid):
     return {key: {bit for bit in range(64) if value >> bit & 1} for key, value in sets.items()}
 
 
+def all_stand_still(pid):
+    return all(stat.read_text().rpartition(")")[2].split()[0] == "T" for stat in Path(f"/proc/{pid}/task").glob("*/stat"))
+
+
 class Processes(Case):
     def start_with_member(self, **options):
         port = free_port("127.0.0.1")
@@ -136,6 +140,7 @@ class Processes(Case):
         daemon = self.start_with_member()
         old_pid = daemon.processes()["dns"]["pid"]
         os.kill(old_pid, signal.SIGSTOP)
+        eventually(lambda: all_stand_still(old_pid), 5, "every thread stands still", interval_s=0.001)
         try:
             # these wait in the socket for the next one
             self.assertEqual(daemon.answers("static.example.com", timeout=8), ["192.0.2.80"])
@@ -201,12 +206,23 @@ class Processes(Case):
 
     def test_port_that_another_program_holds_is_told(self):
         daemon = self.prepare({})
-        daemon.defects_expected = True
+        daemon.failure_expected = True
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
             holder.bind((daemon.host, daemon.port))
             daemon.start(ready=False)
             self.assertNotEqual(daemon.process.wait(15), 0)
         self.assertIn(str(daemon.port), daemon.log())
+
+    def test_command_of_the_operator_is_run_at_a_change(self):
+        daemon = self.prepare({"services": [{"name": "www.example.com", "ttl": {"max": "30s", "min": "1s"},
+                                             "members": [{"name": "m1", "addresses": ["127.0.0.1"]}]}]})
+        told = daemon.directory / "told"
+        daemon.server["on_change"] = ["/bin/sh", "-c", f'echo "$GSLB_SERVICE $GSLB_MEMBER $GSLB_FROM $GSLB_TO" >> {told}']
+        daemon.write_config()
+        daemon.start()
+        daemon.wait_states("www.example.com", m1="up")
+        daemon.set_member("www.example.com", "m1", "down")
+        eventually(lambda: told.exists() and "www.example.com m1 up down\n" in told.read_text(), 10, "the command was run")
 
     def test_log_as_json(self):
         daemon = self.start({}, server={"log": {"format": "json"}})

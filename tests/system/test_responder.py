@@ -8,7 +8,6 @@ import dns.flags
 import dns.message
 import dns.opcode
 import dns.rcode
-import dns.rdataclass
 
 from tests.system.harness import NO_ANSWER, Case, Gslbd, ZONE, data, eventually, framed, has_v6, read_framed
 

@@ -107,7 +107,7 @@ class Stores(Case):
         try:
             eventually(served, 15, "DNS answers without stores")
         finally:
-            daemon.defects_expected = True
+            daemon.failure_expected = True
 
     def test_two_environments_that_others_can_read(self):
         daemon = self.start_known()

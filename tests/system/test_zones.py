@@ -1,6 +1,7 @@
 """Point 5: what stands in master files is answered as RFC 1034 and 1035 say."""
 import dns.flags
 import dns.rcode
+import dns.rdatatype
 
 from tests.system.harness import Case, Gslbd, data
 
@@ -272,7 +273,7 @@ class BrokenZones(Case):
 
     def refuse(self, text, *words):
         daemon = self.prepare(zone=ZONE.split("$INCLUDE")[0] + text)
-        daemon.defects_expected = True
+        daemon.failure_expected = True
         daemon.start(ready=False)
         self.assertNotEqual(daemon.process.wait(20), 0)
         for word in words:
@@ -295,7 +296,7 @@ class BrokenZones(Case):
 
     def test_error_in_an_included_file_is_told_there(self):
         daemon = self.prepare(zone=ZONE)
-        daemon.defects_expected = True
+        daemon.failure_expected = True
         (daemon.directory / "included.zone").write_text("fine IN A 192.0.2.1\nbroken IN A x\n")
         daemon.start(ready=False)
         self.assertNotEqual(daemon.process.wait(20), 0)
@@ -303,7 +304,7 @@ class BrokenZones(Case):
 
     def test_zone_without_soa(self):
         daemon = self.prepare(zone="$TTL 60\n@ IN NS ns1.example.net.\n")
-        daemon.defects_expected = True
+        daemon.failure_expected = True
         daemon.start(ready=False)
         self.assertNotEqual(daemon.process.wait(20), 0)
         self.assertIn("SOA", daemon.log())
