@@ -305,7 +305,7 @@ static void answer_question(struct reply *reply, const struct tsig_key *key) {
     return;
   reply->name = query->name;
   if (query->is_notify)
-    notified_answer(reply);
+    notified_answer(reply, key);
   else if (query->class == CLASS_CH)
     chaos_answer(reply);
   else

@@ -2,15 +2,18 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "gslb/base/log.h"
 #include "zones/check.h"
+#include "zones/content.h"
 #include "zones/layout.h"
 #include "zones/master.h"
 #include "zones/places.h"
 #include "zones/query.h"
 #include "zones/tree.h"
+#include "zones/wire.h"
 
 struct compiler {
   const struct config *config;
@@ -169,6 +172,19 @@ static void build(struct tree *tree, struct problems *found, struct problems *co
   free(is_broken);
 }
 
+/* serial: unixtime: the time of compilation, where that is newer than the file's. The SOA's data ends in five numbers
+ * of which the serial is the first (RFC 1035 section 3.3.13). */
+static void stamp_serials(struct tree *tree, uint32_t now_s) {
+  for (size_t i = 0; i < tree->config->zone_count; i++) {
+    struct tree_rrset *soa = tree_rrset(tree->zones[i].apex, TYPE_SOA);
+    if (tree->config->zones[i].serial != ZONE_SERIAL_UNIXTIME || !soa)
+      continue;
+    uint8_t *serial = soa->first->data + soa->first->size - 20;
+    if (soa_is_newer(now_s, wire_get_u32(serial)))
+      wire_set_u32(serial, now_s);
+  }
+}
+
 static struct problems *copies_new(const struct config *config) {
   return mem_array(config->zone_count + 1, sizeof(struct problems));
 }
@@ -194,6 +210,7 @@ enum status zones_compile(const struct config *config, int *fd, struct problems 
   if (config->server.cookie_secret && cookie_read_secrets(config->server.cookie_secret, &cookies, &err) != STATUS_OK)
     problem_add(&found, config->path, 0, 0, "server.cookies.secret: %s", err.text);
   if (!found.count) {
+    stamp_serials(&tree, (uint32_t)time(NULL));
     status = layout_write(&tree, &cookies, fd, &err);
     if (status != STATUS_OK)
       problem_add(&found, config->path, 0, 0, "%s", err.text);

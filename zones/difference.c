@@ -3,7 +3,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
 #include "gslb/base/log.h"
 #include "gslb/base/memory.h"
@@ -20,20 +19,18 @@ struct blob { /* records one after the other, each with a head, owner and data *
   bool is_full;
 };
 
-struct difference { /* one step; immutable */
-  TAILQ_ENTRY(difference) of_zone, of_all;
+struct difference {                 /* one step; immutable */
+  struct difference *older, *newer; /* of all zones */
   struct history *history;
   uint32_t from, to; /* serials */
   struct blob blob;  /* in IXFR's order */
 };
 
-TAILQ_HEAD(difference_list, difference);
-
 struct history { /* of one zone, oldest first */
   struct name name;
   size_t bytes;
   uint32_t count;
-  struct difference_list steps;
+  struct difference *steps[DIFFERENCES_VERSIONS_MOST];
 };
 
 struct differences {
@@ -41,13 +38,12 @@ struct differences {
   struct history **histories; /* by the zone's index in the newest book; NULL: none */
   uint32_t zone_count;
   uint64_t bytes;
-  struct difference_list all; /* oldest first */
+  struct difference *oldest, *newest;
 };
 
 struct differences *differences_new(void) {
   struct differences *differences = mem_alloc(sizeof *differences);
   pthread_mutex_init(&differences->lock, NULL);
-  TAILQ_INIT(&differences->all);
   return differences;
 }
 
@@ -194,12 +190,24 @@ static void compare_zones(struct comparison *comparison) {
 
 /* Histories */
 
-static void drop_step(struct differences *differences, struct difference *step) {
-  TAILQ_REMOVE(&step->history->steps, step, of_zone);
-  TAILQ_REMOVE(&differences->all, step, of_all);
-  step->history->count--;
-  step->history->bytes -= step->blob.used;
+static void unlink_step(struct differences *differences, const struct difference *step) {
+  if (step->older)
+    step->older->newer = step->newer;
+  else
+    differences->oldest = step->newer;
+  if (step->newer)
+    step->newer->older = step->older;
+  else
+    differences->newest = step->older;
+}
+
+static void drop_oldest(struct differences *differences, struct history *history) {
+  struct difference *step = history->steps[0];
+  history->count--;
+  memmove(history->steps, history->steps + 1, history->count * sizeof(struct difference *));
+  history->bytes -= step->blob.used;
   differences->bytes -= step->blob.used;
+  unlink_step(differences, step);
   blob_release(&step->blob);
   free(step);
 }
@@ -207,8 +215,8 @@ static void drop_step(struct differences *differences, struct difference *step) 
 static void drop_history(struct differences *differences, struct history *history) {
   if (!history)
     return;
-  while (!TAILQ_EMPTY(&history->steps))
-    drop_step(differences, TAILQ_FIRST(&history->steps));
+  while (history->count)
+    drop_oldest(differences, history);
   free(history);
 }
 
@@ -237,7 +245,6 @@ static struct history *new_history(const struct transfer_zone *zone) {
   struct history *history = mem_alloc(sizeof *history);
   history->name.size = (uint8_t)apex->name_size;
   memcpy(history->name.wire, image_node_name(apex), apex->name_size);
-  TAILQ_INIT(&history->steps);
   return history;
 }
 
@@ -251,7 +258,7 @@ static void log_unseen(const struct transfer_zone *zone, uint32_t old_serial) {
               zone->config->zones[zone->index].name, old_serial, serial);
 }
 
-/* The step from old to fresh, in *out for CHANGE_STEP; of_zone and of_all are not linked yet. */
+/* The step from old to fresh, in *out for CHANGE_STEP. */
 static enum change make_step(const struct transfer_zone *old, const struct transfer_zone *fresh,
                              struct difference **out) {
   struct comparison comparison = {.old = old, .fresh = fresh};
@@ -285,18 +292,24 @@ static enum change make_step(const struct transfer_zone *old, const struct trans
   return change;
 }
 
-static void link_step(struct differences *differences, struct history *history, struct difference *step) {
+static void add_step(struct differences *differences, struct history *history, struct difference *step) {
+  while (history->count == DIFFERENCES_VERSIONS_MOST ||
+         (history->count && history->bytes + step->blob.used > DIFFERENCES_ZONE_MOST))
+    drop_oldest(differences, history);
+  /* the oldest of all is the oldest of its zone too */
+  while (differences->oldest && differences->bytes + step->blob.used > DIFFERENCES_TOTAL_MOST)
+    drop_oldest(differences, differences->oldest->history);
   step->history = history;
   step->blob.bytes = mem_resize(step->blob.bytes, step->blob.used, 1);
-  TAILQ_INSERT_TAIL(&history->steps, step, of_zone);
-  TAILQ_INSERT_TAIL(&differences->all, step, of_all);
-  history->count++;
+  step->older = differences->newest;
+  if (differences->newest)
+    differences->newest->newer = step;
+  else
+    differences->oldest = step;
+  differences->newest = step;
+  history->steps[history->count++] = step;
   history->bytes += step->blob.used;
   differences->bytes += step->blob.used;
-  while (history->count > DIFFERENCES_VERSIONS_MOST || history->bytes > DIFFERENCES_ZONE_MOST)
-    drop_step(differences, TAILQ_FIRST(&history->steps));
-  while (differences->bytes > DIFFERENCES_TOTAL_MOST)
-    drop_step(differences, TAILQ_FIRST(&differences->all));
 }
 
 /* The same zone in the old book; false when it had none, or nothing in it. */
@@ -336,7 +349,7 @@ static struct history *follow_zone(struct differences *differences, const struct
   } else if (change == CHANGE_STEP) {
     if (!history)
       history = new_history(fresh);
-    link_step(differences, history, step);
+    add_step(differences, history, step);
   }
   pthread_mutex_unlock(&differences->lock);
   return history;
@@ -344,7 +357,7 @@ static struct history *follow_zone(struct differences *differences, const struct
 
 void differences_follow(struct differences *differences, const struct book *old, const struct book *fresh) {
   uint32_t count = image_head(&fresh->image)->zone_count;
-  struct history **histories = mem_array(count, sizeof *histories);
+  struct history **histories = mem_array(count, sizeof(struct history *));
   for (uint32_t i = 0; i < count; i++) {
     const struct transfer_zone zone = {.image = &fresh->image, .config = fresh->config, .index = i};
     histories[i] = follow_zone(differences, old, &zone);
@@ -358,25 +371,22 @@ void differences_follow(struct differences *differences, const struct book *old,
   pthread_mutex_unlock(&differences->lock);
 }
 
-/* The first step of the chain that leads from a serial to another, and its records; NULL: there is none. */
-static const struct difference *find_chain(const struct history *history, uint32_t from, uint32_t to,
-                                           uint64_t *records) {
-  const struct difference *start = NULL, *step;
-  uint32_t reached = from;
+/* Whether a chain of steps leads from a serial to another: *first and *end number them, *records counts theirs. */
+static bool find_chain(const struct history *history, uint32_t from, uint32_t to, uint32_t *first, uint32_t *end,
+                       uint64_t *records) {
+  uint32_t i = 0;
+  while (i < history->count && history->steps[i]->from != from)
+    i++;
+  *first = i;
   *records = 0;
-  TAILQ_FOREACH(step, &history->steps, of_zone) {
-    if (!start && step->from != from)
-      continue;
-    if (!start)
-      start = step;
-    if (step->from != reached)
-      return NULL;
-    *records += step->blob.count;
-    reached = step->to;
+  for (uint32_t reached = from; i < history->count && history->steps[i]->from == reached; i++) {
+    reached = history->steps[i]->to;
+    *records += history->steps[i]->blob.count;
+    *end = i + 1;
     if (reached == to)
-      return start;
+      return true;
   }
-  return NULL;
+  return false;
 }
 
 static bool visit_step(const struct difference *step, transfer_visit *visit, void *context) {
@@ -391,13 +401,13 @@ static bool visit_step(const struct difference *step, transfer_visit *visit, voi
 static enum status visit_chain(const struct history *history, uint32_t from, uint32_t to, uint64_t records_most,
                                transfer_visit *visit, void *context) {
   uint64_t records;
-  const struct difference *step = find_chain(history, from, to, &records);
-  if (!step)
+  uint32_t first, end;
+  if (!find_chain(history, from, to, &first, &end, &records))
     return STATUS_NOTFOUND;
   if (records > records_most)
     return STATUS_LIMIT;
-  for (; step; step = step->to == to ? NULL : TAILQ_NEXT(step, of_zone))
-    if (!visit_step(step, visit, context))
+  for (uint32_t i = first; i < end; i++)
+    if (!visit_step(history->steps[i], visit, context))
       return STATUS_CONFLICT;
   return STATUS_OK;
 }

@@ -15,14 +15,15 @@ static bool is_primary(const struct config_zone *zone, const struct addr *from) 
   return false;
 }
 
-void notified_answer(struct reply *reply) {
+void notified_answer(struct reply *reply, const struct tsig_key *key) {
   const struct image_node *node = find_node(&reply->book->image, reply->name.wire, reply->name.size);
   if (!node || !(node->flags & IMAGE_APEX)) {
     reply->rcode = RCODE_NOTAUTH;
     return;
   }
   const struct config_zone *zone = &reply->book->config->zones[node->zone];
-  if (!is_primary(zone, &reply->client->addr)) {
+  bool is_signed = zone->primary_key == CONFIG_NO_KEY || (key && key->index == zone->primary_key);
+  if (!is_signed || !is_primary(zone, &reply->client->addr)) {
     reply->rcode = RCODE_REFUSED;
     reply->error = ERROR_PROHIBITED;
     return;

@@ -31,7 +31,7 @@ struct notice {             /* one zone's news for one address */
   TAILQ_ENTRY(notice) next; /* while it waits or flies */
   enum notice_state state;
   struct name zone;
-  struct addr to;
+  struct addr to, from; /* from: family 0 leaves the choice to the kernel */
   struct tsig_key *key; /* NULL: not signed */
   uint32_t serial;
   uint16_t size;                                    /* of the message */
@@ -98,7 +98,25 @@ static int compare_notices(const void *a, const void *b) {
   if (one->zone.size != other->zone.size)
     return one->zone.size < other->zone.size ? -1 : 1;
   int order = memcmp(one->zone.wire, other->zone.wire, one->zone.size);
-  return order ? order : memcmp(&one->to, &other->to, sizeof one->to);
+  if (order)
+    return order;
+  order = memcmp(one->to.bytes, other->to.bytes, sizeof one->to.bytes);
+  if (order)
+    return order;
+  return one->to.family != other->to.family ? one->to.family - other->to.family : one->to.port - other->to.port;
+}
+
+static bool is_wildcard(const struct addr *addr) {
+  static const uint8_t zeroes[sizeof addr->bytes];
+  return memcmp(addr->bytes, zeroes, sizeof zeroes) == 0;
+}
+
+/* Secondaries know us by the address that we serve at, so NOTIFY comes from there. */
+static struct addr source_for(const struct config_server *server, const struct addr *to) {
+  for (size_t i = 0; i < server->listen_count; i++)
+    if (server->listen[i].family == to->family && !is_wildcard(&server->listen[i]))
+      return server->listen[i];
+  return (struct addr){0};
 }
 
 static struct notice *make_notice(const struct transfer_zone *zone, const struct addr *to) {
@@ -107,9 +125,8 @@ static struct notice *make_notice(const struct transfer_zone *zone, const struct
   struct notice *notice = mem_alloc(sizeof *notice);
   notice->zone.size = (uint8_t)apex->name_size;
   memcpy(notice->zone.wire, image_node_name(apex), apex->name_size);
-  notice->to.family = to->family; /* member by member, since whole structs are compared */
-  notice->to.port = to->port;
-  memcpy(notice->to.bytes, to->bytes, sizeof to->bytes);
+  notice->to = *to;
+  notice->from = source_for(&zone->config->server, to);
   notice->serial = transfer_zone_image(zone)->serial;
   write_message(notice, zone);
   if (config->notify_key == CONFIG_NO_KEY)
@@ -156,7 +173,8 @@ static bool keys_equal(const struct tsig_key *a, const struct tsig_key *b) {
 /* Puts the old notice into the place of a fresh one that says nothing new. */
 static void keep_old(struct notifier *notifier, struct notice **fresh) {
   struct notice **found =
-      notifier->count ? bsearch(fresh, notifier->notices, notifier->count, sizeof *fresh, compare_notices) : NULL;
+      notifier->count ? bsearch(fresh, notifier->notices, notifier->count, sizeof(struct notice *), compare_notices)
+                      : NULL;
   if (!found || (*found)->serial != (*fresh)->serial)
     return;
   if ((*found)->state != NOTICE_DONE && !keys_equal((*found)->key, (*fresh)->key))
@@ -213,6 +231,35 @@ static uint16_t choose_id(const struct notifier *notifier, const struct notice *
   }
 }
 
+/* As sendto, but from a certain address of this host. */
+static ssize_t send_from(int fd, const struct notice *notice, struct sockaddr_storage *to, socklen_t length) {
+  _Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(struct in6_pktinfo))] = {0};
+  struct iovec part = {.iov_base = (void *)(uintptr_t)notice->message, .iov_len = notice->size};
+  struct msghdr message = {.msg_name = to, .msg_namelen = length, .msg_iov = &part, .msg_iovlen = 1};
+  if (notice->from.family) {
+    bool is_ipv4 = notice->from.family == 4;
+    struct in_pktinfo ipv4 = {0};
+    struct in6_pktinfo ipv6 = {0};
+    memcpy(&ipv4.ipi_spec_dst, notice->from.bytes, sizeof ipv4.ipi_spec_dst);
+    memcpy(&ipv6.ipi6_addr, notice->from.bytes, sizeof ipv6.ipi6_addr);
+    size_t size = is_ipv4 ? sizeof ipv4 : sizeof ipv6;
+    message.msg_control = control;
+    message.msg_controllen = CMSG_SPACE(size);
+    struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+    head->cmsg_level = is_ipv4 ? IPPROTO_IP : IPPROTO_IPV6;
+    head->cmsg_type = is_ipv4 ? IP_PKTINFO : IPV6_PKTINFO;
+    head->cmsg_len = CMSG_LEN(size);
+    memcpy(CMSG_DATA(head), is_ipv4 ? (const void *)&ipv4 : (const void *)&ipv6, size);
+  }
+  ssize_t sent = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (sent >= 0 || !notice->from.family)
+    return sent;
+  /* no way leads from there, say from a loopback address to another host */
+  message.msg_control = NULL;
+  message.msg_controllen = 0;
+  return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 static void send_notice(struct notifier *notifier, struct notice *notice, int64_t now_ms) {
   struct sockaddr_storage to;
   socklen_t length = addr_to_sockaddr(&notice->to, &to);
@@ -224,7 +271,7 @@ static void send_notice(struct notifier *notifier, struct notice *notice, int64_
                                                (uint64_t)time(NULL), &notice->mac);
   }
   /* a failure is like a loss on the way: the next one may get through */
-  if (sendto(fd, notice->message, notice->size, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&to, length) > 0)
+  if (send_from(fd, notice, &to, length) > 0)
     count(&notifier->counts.sent);
   notice->due_ms = now_ms + (notifier->repeat_ms << notice->sends);
   notice->sends++;

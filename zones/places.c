@@ -65,9 +65,9 @@ static void place_members(struct placer *placer, uint32_t index, const struct na
     if (is_label(member->name) && join_name(member->name, base, &name))
       place(placer, &name, index, (uint16_t)i, IMAGE_MEMBER, member->pos);
     else if (service->srv && member->srv_port)
-      problem_add(placer->problems, config_file_at(placer->tree->config, member->pos), member->pos.line, member->pos.column,
-                  "member %s cannot be the target of SRV records: \"%s.%s\" is no host name", member->name,
-                  member->name, service->name);
+      problem_add(placer->problems, config_file_at(placer->tree->config, member->pos), member->pos.line,
+                  member->pos.column, "member %s cannot be the target of SRV records: \"%s.%s\" is no host name",
+                  member->name, member->name, service->name);
   }
 }
 

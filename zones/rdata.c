@@ -262,32 +262,39 @@ static int hex_digit(char digit) {
   return digit >= 'A' && digit <= 'F' ? digit - 'A' + 10 : -1;
 }
 
-/* Data of a type that ldns knows must be well-formed; finds the names in it. */
-static bool check_generic(uint16_t type, const ldns_rr_descriptor *descriptor, struct rdata *out) {
-  uint8_t *sized = malloc(out->size + 2u);
+/* NULL: the bytes are no data of the type. ldns_rr_free it. */
+static ldns_rr *decode(uint16_t type, const ldns_rr_descriptor *descriptor, const uint8_t *bytes, size_t size) {
+  uint8_t *sized = malloc(size + 2u);
   ldns_rr *record = sized ? ldns_rr_new() : NULL;
-  bool is_sound = false;
   if (!record)
     goto out;
-  sized[0] = (uint8_t)(out->size >> 8);
-  sized[1] = (uint8_t)out->size;
-  memcpy(sized + 2, out->bytes, out->size);
+  sized[0] = (uint8_t)(size >> 8);
+  sized[1] = (uint8_t)size;
+  memcpy(sized + 2, bytes, size);
   ldns_rr_set_type(record, (ldns_rr_type)type);
   size_t at = 0;
-  if (ldns_wire2rdf(record, sized, out->size + 2u, &at) != LDNS_STATUS_OK || at != out->size + 2u ||
-      ldns_rr_rd_count(record) < ldns_rr_descriptor_minimum(descriptor))
-    goto out;
+  if (ldns_wire2rdf(record, sized, size + 2u, &at) != LDNS_STATUS_OK || at != size + 2u ||
+      ldns_rr_rd_count(record) < ldns_rr_descriptor_minimum(descriptor)) {
+    ldns_rr_free(record);
+    record = NULL;
+  }
+out:
+  free(sized);
+  return record;
+}
+
+/* Data of a type that ldns knows must be well-formed; finds the names in it. */
+static bool check_generic(uint16_t type, const ldns_rr_descriptor *descriptor, struct rdata *out) {
+  ldns_rr *record = decode(type, descriptor, out->bytes, out->size);
   size_t total = 0;
-  for (size_t i = 0; i < ldns_rr_rd_count(record); i++) {
+  for (size_t i = 0; record && i < ldns_rr_rd_count(record); i++) {
     const ldns_rdf *rdf = ldns_rr_rdf(record, i);
     if (ldns_rdf_get_type(rdf) == LDNS_RDF_TYPE_DNAME && out->name_count < RDATA_NAMES_MOST)
       out->name_at[out->name_count++] = (uint16_t)total;
     total += ldns_rdf_size(rdf);
   }
-  is_sound = total == out->size; /* differs when a name was compressed, which only messages may have */
-out:
+  bool is_sound = record && total == out->size; /* differs when a name was compressed, which only messages may have */
   ldns_rr_free(record);
-  free(sized);
   return is_sound;
 }
 
@@ -350,4 +357,33 @@ enum status rdata_parse(uint16_t type, struct entry *entry, size_t first, const 
     return errbuf_set(err, STATUS_INVALID, "%s data: \"%.80s\" is too much", rdata_type_name(type, name),
                       entry_text(entry, at));
   return STATUS_OK;
+}
+
+/* Fields apart by a blank; false when one has no text. */
+static bool print_fields(FILE *out, const ldns_rr *record) {
+  for (size_t i = 0; i < ldns_rr_rd_count(record); i++) {
+    char *field = ldns_rdf2str(ldns_rr_rdf(record, i));
+    if (!field)
+      return false;
+    fprintf(out, "%s%s", i ? " " : "", field);
+    free(field);
+  }
+  return true;
+}
+
+char *rdata_format(uint16_t type, const uint8_t *bytes, size_t size) {
+  const ldns_rr_descriptor *descriptor = find_descriptor(type);
+  ldns_rr *record = descriptor && size <= RDATA_SIZE_MOST ? decode(type, descriptor, bytes, size) : NULL;
+  char *text = NULL;
+  size_t length = 0;
+  FILE *out = record ? open_memstream(&text, &length) : NULL;
+  if (out) {
+    bool is_whole = print_fields(out, record);
+    if (fclose(out) != 0 || !is_whole || !length) {
+      free(text);
+      text = NULL;
+    }
+  }
+  ldns_rr_free(record);
+  return text;
 }

@@ -1,6 +1,6 @@
 /* zones/rdata.h
- * Record types, periods and record data: from the presentation form of master files to wire form, by ldns, field by
- * field. The only file with ldns headers. Any thread. */
+ * Record types, periods and record data: between the presentation form of master files and wire form, by ldns, field
+ * by field. The only file with ldns headers. Any thread. */
 #ifndef GSLB_ZONES_RDATA_H
 #define GSLB_ZONES_RDATA_H
 
@@ -37,5 +37,9 @@ enum status rdata_parse(uint16_t type, struct entry *entry, size_t first, const 
                         struct errbuf *err);
 /* The entry's tokens from first on are the data of a record of that type, names relative to origin or as RFC 3597 has
  * it. May join tokens of the entry. STATUS_INVALID: err says which field is wrong; *out is then undefined. */
+
+char *rdata_format(uint16_t type, const uint8_t *bytes, size_t size);
+/* Uncompressed data in the presentation form of their type, on one line; NULL when ldns knows none or they do not fit
+ * it. free() it. */
 
 #endif

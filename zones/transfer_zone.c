@@ -95,12 +95,11 @@ static bool freeze_member(struct arena *arena, const struct image_node *node, co
   uint32_t ttl_s = service->ttl_max_s;
   bool is_held[CONFIG_ADDRESSES_MOST];
   memset(is_held, true, sizeof is_held);
-  if (is_srv != (type == TYPE_SRV) || (is_target && node->member != member))
+  bool is_address = type == TYPE_A || type == TYPE_AAAA;
+  if (is_srv != (type == TYPE_SRV) || (is_target && (node->member != member || !is_address)))
     return false;
-  if ((type == TYPE_A || type == TYPE_AAAA) && (is_target || service->answer == ANSWER_ADDRESSES))
+  if (is_address && (is_target || service->answer == ANSWER_ADDRESSES))
     *out = record_addresses(arena, made, type == TYPE_A ? 4 : 6, ttl_s, is_held);
-  else if (is_target)
-    return false;
   else if (type == TYPE_SRV)
     *out = record_srv(arena, service, member, made->weight, ttl_s);
   else if (type == TYPE_HTTPS)

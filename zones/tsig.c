@@ -183,6 +183,7 @@ static enum tsig_verdict read_message(const uint8_t *message, size_t size, struc
   size_t at;
   uint16_t type;
   *out = (struct tsig){.verdict = TSIG_FORMERR, .size = size};
+  *found = (struct found){0};
   if (!find_last(message, size, &at, &type))
     return out->verdict;
   if (type != TYPE_TSIG)
@@ -255,7 +256,7 @@ static uint64_t distance(uint64_t a, uint64_t b) {
 /* Everything about the record but its MAC being right; hmac holds what comes before the message, and is used up. */
 static enum tsig_verdict judge(const struct tsig_key *key, gnutls_hmac_hd_t hmac, const uint8_t *message,
                                struct tsig *tsig, const struct found *found, bool has_timers_only, uint64_t now_s) {
-  uint8_t mac[TSIG_MAC_MOST];
+  uint8_t mac[TSIG_MAC_MOST] = {0};
   uint16_t whole = mac_size(key);
   size_t least = (whole + 1u) / 2 > TSIG_MAC_LEAST ? (whole + 1u) / 2 : TSIG_MAC_LEAST;
   add_message(hmac, message, tsig->size, tsig->original_id, true);

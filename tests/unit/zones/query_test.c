@@ -134,9 +134,9 @@ static void counts_opcodes_types_and_classes_are_judged(void **state) {
     uint8_t value;
     uint16_t rcode;
   } rows[] = {
-      {5, 0, RCODE_FORMERR},   {5, 2, RCODE_FORMERR},   {7, 1, RCODE_FORMERR},    {9, 1, RCODE_FORMERR},
+      {5, 0, RCODE_FORMERR},   {5, 2, RCODE_FORMERR},    {7, 1, RCODE_FORMERR},    {9, 1, RCODE_FORMERR},
       {2, 0x28, RCODE_NOTIMP}, {2, 0x20, RCODE_FORMERR}, {30, 252, RCODE_REFUSED}, {30, 41, RCODE_FORMERR},
-      {30, 249, RCODE_NOTIMP}, {32, 4, RCODE_REFUSED},  {32, 255, RCODE_NOERROR}, {30, 255, RCODE_NOERROR},
+      {30, 249, RCODE_NOTIMP}, {32, 4, RCODE_REFUSED},   {32, 255, RCODE_NOERROR}, {30, 255, RCODE_NOERROR},
   };
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
     struct packet packet = plain_query();

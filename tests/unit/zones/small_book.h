@@ -58,8 +58,8 @@ static inline void small_book_make(struct small_book *small, const char *service
     struct evaluation evaluation;
     const struct service_facts *facts = facts_service(small->facts, i);
     evaluate_service(small->config, facts, 1, &arena, &evaluation);
-    small->book->tables[i] = table_build(&small->config->services[i], facts, &evaluation,
-                                          topology_of(small->book->topology, i));
+    small->book->tables[i] =
+        table_build(&small->config->services[i], facts, &evaluation, topology_of(small->book->topology, i));
     arena_release(&arena);
   }
   small->answers = mem_array(BOARD_SLOTS, sizeof *small->answers);
