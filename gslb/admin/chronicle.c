@@ -1,7 +1,11 @@
 #include "gslb/admin/chronicle.h"
 
 #include <endian.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "gslb/base/log.h"
+#include "gslb/base/memory.h"
 
 static enum status append(struct store_txn *txn, enum store_db db, const void *row, size_t size, uint64_t most,
                           struct errbuf *err) {
@@ -51,4 +55,24 @@ enum status chronicle_read_events(struct store *durable, chronicle_visit *visit,
   status = store_scan_back(txn, STORE_DB_EVENTS, read_row, &reading);
   store_abort(txn);
   return status ? errbuf_set(err, status, "the events cannot be read") : STATUS_OK;
+}
+
+static enum status write_queued(void *context, struct store_txn *txn, struct errbuf *err) {
+  return chronicle_write_audit(txn, context, err);
+}
+
+static void forget_queued(void *context, enum status status, const struct errbuf *err) {
+  const struct audit_record *audit = context;
+  if (status)
+    log_error("the audit of a %s is not stored: %s", audit->action, err->text);
+  free(context);
+}
+
+void chronicle_queue_audit(struct committer *committer, const struct audit_record *audit) {
+  struct audit_record *queued = mem_alloc(sizeof *queued);
+  struct errbuf err;
+  *queued = *audit;
+  enum status status = commit_queue(committer, write_queued, forget_queued, queued, &err);
+  if (status)
+    forget_queued(queued, status, &err);
 }

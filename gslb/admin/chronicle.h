@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "gslb/base/status.h"
+#include "gslb/model/commit.h"
 #include "gslb/model/records.h"
 #include "gslb/model/store.h"
 
@@ -17,6 +18,8 @@
 enum status chronicle_write_event(struct store_txn *txn, const struct event_record *event, struct errbuf *err);
 /* Appends it; the row that falls out of the newest CHRONICLE_EVENTS_MOST goes. */
 enum status chronicle_write_audit(struct store_txn *txn, const struct audit_record *audit, struct errbuf *err);
+void chronicle_queue_audit(struct committer *committer, const struct audit_record *audit);
+/* For what is done already: copies it and does not wait; a row that cannot be stored is logged. */
 
 typedef bool chronicle_visit(void *context, uint64_t id, const struct event_record *event);
 /* Returns whether to go on. */

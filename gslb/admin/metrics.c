@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gslb/admin/zone_view.h"
 #include "gslb/base/version.h"
 
 static FILE *open_text(char **text, size_t *size) {
@@ -270,6 +271,58 @@ static void write_services(FILE *out, struct view *view) {
   }
 }
 
+/* Zones */
+
+enum zone_family { ZONE_FAMILY_SERIAL, ZONE_FAMILY_RECORDS, ZONE_FAMILY_EXPIRE, ZONE_FAMILIES };
+
+struct zone_texts {
+  FILE *out[ZONE_FAMILIES];
+  char *text[ZONE_FAMILIES];
+  size_t size[ZONE_FAMILIES];
+};
+
+static const struct {
+  const char *name, *help;
+} zone_families[] = {
+    [ZONE_FAMILY_SERIAL] = {"gslb_zone_serial", "Serial of the zone that is served; absent while it is not."},
+    [ZONE_FAMILY_RECORDS] = {"gslb_zone_records", "Static records of the zone that is served."},
+    [ZONE_FAMILY_EXPIRE] = {"gslb_zone_expire_seconds",
+                            "Seconds until the secondary zone expires unless a primary is heard; 0 without a copy."},
+};
+
+static void zone_sample(struct zone_texts *texts, enum zone_family family, const struct zone_shown *shown,
+                        double value) {
+  FILE *out = texts->out[family];
+  fprintf(out, "%s{zone=", zone_families[family].name);
+  label(out, shown->config->name);
+  fprintf(out, "} %.15g\n", value);
+}
+
+static void write_zone(void *context, const struct zone_shown *shown) {
+  struct zone_texts *texts = context;
+  if (shown->image)
+    zone_sample(texts, ZONE_FAMILY_SERIAL, shown, shown->image->serial);
+  zone_sample(texts, ZONE_FAMILY_RECORDS, shown, shown->image ? shown->image->record_count : 0);
+  if (!shown->state)
+    return;
+  int64_t left_ms = shown->state->expire_ms - shown->now_ms;
+  zone_sample(texts, ZONE_FAMILY_EXPIRE, shown, left_ms > 0 ? (double)left_ms / 1000.0 : 0);
+}
+
+static void write_zones(FILE *out, struct view *view) {
+  struct zone_texts texts;
+  for (int i = 0; i < ZONE_FAMILIES; i++) {
+    texts.out[i] = open_text(&texts.text[i], &texts.size[i]);
+    head(texts.out[i], zone_families[i].name, "gauge", zone_families[i].help);
+  }
+  zone_view_each(view, write_zone, &texts);
+  for (int i = 0; i < ZONE_FAMILIES; i++) {
+    fclose(texts.out[i]);
+    fwrite(texts.text[i], 1, texts.size[i], out);
+    free(texts.text[i]);
+  }
+}
+
 char *metrics_format(struct view *view, size_t *size) {
   char *text = NULL;
   FILE *out = open_text(&text, size);
@@ -285,6 +338,7 @@ char *metrics_format(struct view *view, size_t *size) {
   }
   write_stores(out, sources);
   write_services(out, view);
+  write_zones(out, view);
   fclose(out);
   return text;
 }

@@ -11,6 +11,8 @@
 #include "gslb/admin/change.h"
 #include "gslb/admin/metrics.h"
 #include "gslb/admin/reply.h"
+#include "gslb/admin/zone_refresh.h"
+#include "gslb/admin/zone_view.h"
 #include "gslb/base/memory.h"
 
 #define EVENTS_LIMIT 100u
@@ -21,7 +23,7 @@ struct visit { /* one call on its way through a handler */
   const struct routes *routes;
   struct http_call *call;
   struct view *view;
-  char parts[PARTS_MOST][272]; /* what stood for each "*" of the pattern */
+  char parts[PARTS_MOST][272]; /* what stood for each "*" or "**" of the pattern */
 };
 
 static void get_status(struct visit *visit) {
@@ -122,6 +124,48 @@ static void post_reload(struct visit *visit) {
   visit->routes->reload(visit->routes->reload_context, visit->call);
 }
 
+static void get_zones(struct visit *visit) {
+  reply_json(visit->call, 200, zone_view_list(visit->view));
+}
+
+/* Answers the call itself where there is no such zone. */
+static bool find_zone(struct visit *visit, size_t *zone) {
+  *zone = zone_view_find(visit->view, visit->parts[0]);
+  if (*zone == SIZE_MAX)
+    reply_problem(visit->call, 404, "no zone is called \"%s\"", visit->parts[0]);
+  return *zone != SIZE_MAX;
+}
+
+static void get_zone(struct visit *visit) {
+  size_t zone;
+  if (find_zone(visit, &zone))
+    reply_json(visit->call, 200, zone_view_one(visit->view, zone));
+}
+
+static void get_records(struct visit *visit) {
+  size_t zone;
+  if (!find_zone(visit, &zone))
+    return;
+  struct zone_question question = {http_call_query(visit->call, "name"), http_call_query(visit->call, "type")};
+  json_t *records;
+  struct errbuf err;
+  enum status status = zone_view_records(visit->view, zone, &question, &records, &err);
+  if (status == STATUS_OK)
+    reply_json(visit->call, 200, records);
+  else
+    reply_problem(visit->call, status == STATUS_NODATA ? 503 : 400, "%s", err.text);
+}
+
+static void post_zone_reload(struct visit *visit) {
+  size_t zone;
+  if (!find_zone(visit, &zone))
+    return;
+  if (view_config(visit->view)->zones[zone].primary_count)
+    zone_refresh(visit->call, visit->view, visit->routes->committer, zone);
+  else
+    post_reload(visit);
+}
+
 static void get_metrics(struct visit *visit) {
   size_t size;
   char *text = metrics_format(visit->view, &size);
@@ -168,7 +212,8 @@ static void get_asset(struct visit *visit) {
 
 static const struct route {
   enum http_method method; /* HTTP_GET serves HEAD as well */
-  const char *pattern;     /* "*" stands for one part of the path */
+  const char
+      *pattern; /* "*" stands for one part of the path; "**" for several: a zone's name may hold "/" (RFC 2317) */
   void (*handle)(struct visit *visit);
 } routes_table[] = {
     {HTTP_GET, "/v1/status", get_status},
@@ -178,16 +223,26 @@ static const struct route {
     {HTTP_GET, "/v1/members/*", get_member},
     {HTTP_GET, "/v1/members/*/*", get_member},
     {HTTP_GET, "/v1/events", get_events},
+    {HTTP_GET, "/v1/zones", get_zones},
+    {HTTP_GET, "/v1/zones/**/records", get_records},
+    {HTTP_GET, "/v1/zones/**", get_zone},
     {HTTP_PUT, "/v1/admin/member/*", put_override},
     {HTTP_PUT, "/v1/admin/member/*/*", put_override},
     {HTTP_DELETE, "/v1/admin/member/*", delete_override},
     {HTTP_DELETE, "/v1/admin/member/*/*", delete_override},
     {HTTP_POST, "/v1/admin/reload", post_reload},
+    {HTTP_POST, "/v1/admin/zone/**/reload", post_zone_reload},
     {HTTP_GET, "/metrics", get_metrics},
     {HTTP_GET, "/healthz", get_health},
     {HTTP_GET, "/readyz", get_readiness},
 };
 static const struct route asset_route = {HTTP_GET, "", get_asset};
+
+/* Of the path's part that the end of a pattern leaves over; 0 when it ends in another way. */
+static size_t length_before(const char *path, const char *end) {
+  size_t length = strlen(path), rest = strlen(end);
+  return length > rest && strcmp(path + length - rest, end) == 0 ? length - rest : 0;
+}
 
 static bool matches(const char *pattern, const char *path, struct visit *visit) {
   size_t part = 0;
@@ -198,12 +253,13 @@ static bool matches(const char *pattern, const char *path, struct visit *visit) 
         return false;
       continue;
     }
-    size_t length = strcspn(path, "/");
+    size_t stars = strspn(pattern, "*");
+    pattern += stars;
+    size_t length = stars > 1 ? length_before(path, pattern) : strcspn(path, "/");
     if (length == 0 || length >= sizeof visit->parts[part])
       return false;
     memcpy(visit->parts[part++], path, length);
     path += length;
-    pattern++;
   }
   return *path == '\0';
 }

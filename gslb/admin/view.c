@@ -18,6 +18,7 @@
 struct view {
   _Atomic unsigned holders;
   struct config *config;
+  struct image image; /* base NULL: none */
   uint64_t generation;
   struct view_sources sources;
   pthread_mutex_t lock;
@@ -38,6 +39,18 @@ struct view *view_new(struct config *config, uint64_t generation, const struct v
   return view;
 }
 
+enum status view_map_image(struct view *view, int fd, struct errbuf *err) {
+  enum status status = image_map(fd, &view->image, err);
+  if (status)
+    return status;
+  uint32_t count = image_head(&view->image)->zone_count;
+  if (count == view->config->zone_count)
+    return STATUS_OK;
+  image_unmap(&view->image);
+  return errbuf_set(err, STATUS_VERSION, "name image: has %u zones, the configuration %zu", count,
+                    view->config->zone_count);
+}
+
 struct view *view_hold(struct view *view) {
   atomic_fetch_add(&view->holders, 1);
   return view;
@@ -47,6 +60,7 @@ void view_release(struct view *view) {
   if (!view || atomic_fetch_sub(&view->holders, 1) != 1)
     return;
   facts_free(view->facts);
+  image_unmap(&view->image);
   config_free(view->config);
   pthread_mutex_destroy(&view->lock);
   free(view->reread_ms);
@@ -55,6 +69,10 @@ void view_release(struct view *view) {
 
 const struct config *view_config(const struct view *view) {
   return view->config;
+}
+
+const struct image *view_image(const struct view *view) {
+  return view->image.base ? &view->image : NULL;
 }
 
 uint64_t view_generation(const struct view *view) {

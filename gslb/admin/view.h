@@ -14,24 +14,33 @@
 #include "gslb/admin/shown.h"
 #include "gslb/base/clock.h"
 #include "gslb/base/status.h"
+#include "zones/image.h"
+
+struct zone_links;
 
 struct view_sources {    /* borrowed for the life of all views */
   struct store *durable; /* NULL: cannot be opened */
   struct store *live;    /* likewise */
   struct board *board;   /* NULL: no daemon runs */
   struct house house;
+  const struct zone_links *zones; /* NULL: nobody keeps secondary zones */
 };
 
 struct view;
 
 struct view *view_new(struct config *config, uint64_t generation, const struct view_sources *sources);
 /* Takes over config; copies sources. Counted once for the caller. */
+enum status view_map_image(struct view *view, int fd, struct errbuf *err);
+/* The name image that was compiled from the view's configuration, mapped for the view's life; fd is borrowed for the
+ * call. Once, before others see the view. STATUS_VERSION, STATUS_IO: the view has none. */
 struct view *view_hold(struct view *view);
 /* Counts one holder more and returns view. */
 void view_release(struct view *view);
 /* The last one frees the configuration too. NULL is fine. */
 const struct config *view_config(const struct view *view);
 /* Valid while the view is held. */
+const struct image *view_image(const struct view *view);
+/* Likewise; NULL: there is none. */
 uint64_t view_generation(const struct view *view);
 const struct view_sources *view_sources(const struct view *view);
 

@@ -12,6 +12,7 @@
 #include "gslb/admin/keeper.h"
 #include "gslb/admin/routes.h"
 #include "gslb/admin/view.h"
+#include "gslb/admin/zone_view.h"
 #include "gslb/base/log.h"
 #include "gslb/base/memory.h"
 #include "gslb/main/reloads.h"
@@ -22,6 +23,7 @@
 
 #define STORES_AGAIN_MS 10000
 #define WAIT_MOST_MS 60000
+#define TELL_AGAIN_MS 20
 
 static const struct http_limits tcp_limits = {.threads = 2, .connections = 200, .idle_s = 30};
 static const struct http_limits unix_limits = {.threads = 2, .connections = 200, .idle_s = 30};
@@ -34,6 +36,8 @@ struct control {
   struct keeper *keeper;
   struct reloads *reloads;
   struct zone_exchange *exchange;
+  bool has_to_tell;        /* secondaries, once dns serves this generation */
+  struct zone_links zones; /* filled before anybody asks */
   struct routes routes;
   struct http_server *tcp;
   struct http_server *local;
@@ -83,6 +87,15 @@ static void show_generation(const struct control *control) {
                         memory_order_relaxed);
 }
 
+/* Takes over config. */
+static struct view *make_view(const struct control *control, struct config *config, int image) {
+  struct view *view = view_new(config, control->child->generation, &control->sources);
+  struct errbuf err;
+  if (view_map_image(view, image, &err) != STATUS_OK)
+    log_error("%s; zones are not shown, and their secondaries are not told of new serials", err.text);
+  return view;
+}
+
 static enum status start_threads(struct control *control, struct errbuf *err) {
   struct child *child = control->child;
   enum status status = commit_start(control->sources.durable, &child->house, ring, control, &control->committer, err);
@@ -92,7 +105,9 @@ static enum status start_threads(struct control *control, struct errbuf *err) {
   control->exchange = zone_exchange_start(child, control->reloads, err);
   if (!control->exchange)
     return STATUS_IO;
-  zone_exchange_configure(control->exchange, view_config(control->views.current), child->image);
+  control->zones = zone_exchange_links(control->exchange);
+  zone_exchange_configure(control->exchange, view_config(control->views.current));
+  control->has_to_tell = true;
   control->routes = (struct routes){&control->views, control->committer, reloads_ask, control->reloads};
   struct keeper_links links = {.views = &control->views,
                                .committer = control->committer,
@@ -118,9 +133,10 @@ static void take_config(struct control *control) {
   }
   child->generation = control->message.generation;
   child_set_log(config, BOARD_CONTROL);
-  if (control->message.fd_count > 1)
-    zone_exchange_configure(control->exchange, config, control->message.fds[1]);
-  views_replace(&control->views, view_new(config, child->generation, &control->sources));
+  struct view *view = make_view(control, config, control->message.fd_count > 1 ? control->message.fds[1] : -1);
+  zone_exchange_configure(control->exchange, config);
+  control->has_to_tell = true;
+  views_replace(&control->views, view);
   keeper_wake(control->keeper);
   show_generation(control);
   child_say(child, CHANNEL_TAKEN);
@@ -152,6 +168,20 @@ static void hear_supervisor(struct control *control) {
     close(message->fds[i]);
 }
 
+/* Returns when to look again. */
+static int64_t tell_secondaries(struct control *control, int64_t now_ms) {
+  const struct child *child = control->child;
+  if (!control->has_to_tell)
+    return INT64_MAX;
+  if ((uint64_t)atomic_load(&child->board->gauges[BOARD_DNS_GENERATION]) < child->generation)
+    return now_ms + TELL_AGAIN_MS;
+  control->has_to_tell = false;
+  struct view *view = control->views.current;
+  if (view_image(view))
+    zone_exchange_tell(control->exchange, view_config(view), view_image(view));
+  return INT64_MAX;
+}
+
 static void serve(struct control *control) {
   while (!control->is_stopping) {
     int64_t now_ms = mono_now_ms();
@@ -160,6 +190,9 @@ static void serve(struct control *control) {
     int64_t next_ms = reloads_expire(control->reloads, now_ms);
     if (control->stores_again_ms < next_ms)
       next_ms = control->stores_again_ms;
+    int64_t tell_ms = tell_secondaries(control, now_ms);
+    if (tell_ms < next_ms)
+      next_ms = tell_ms;
     int64_t wait_ms = next_ms - now_ms > WAIT_MOST_MS ? WAIT_MOST_MS : next_ms - now_ms;
     struct pollfd ready[2] = {{.fd = control->child->channel, .events = POLLIN},
                               {.fd = control->child->notified, .events = POLLIN}};
@@ -179,12 +212,12 @@ static void serve(struct control *control) {
 static void stop_threads(struct control *control) {
   http_server_quiesce(control->tcp);
   http_server_quiesce(control->local);
-  zone_exchange_stop(control->exchange);
   keeper_stop(control->keeper);
   commit_stop(control->committer);
   reloads_stop(control->reloads);
   http_server_stop(control->tcp);
   http_server_stop(control->local);
+  zone_exchange_stop(control->exchange); /* calls may ask it to the last */
   reloads_free(control->reloads);
   commit_free(control->committer);
 }
@@ -193,9 +226,9 @@ int control_run(struct child *child) {
   signal(SIGPIPE, SIG_IGN);
   struct control *control = mem_alloc(sizeof *control);
   control->child = child;
-  control->sources = (struct view_sources){.board = child->board, .house = child->house};
+  control->sources = (struct view_sources){.board = child->board, .house = child->house, .zones = &control->zones};
   open_stores(control);
-  views_init(&control->views, view_new(child->config, child->generation, &control->sources));
+  views_init(&control->views, make_view(control, child->config, child->image));
   child->config = NULL; /* the view has it */
   struct errbuf err;
   if (start_threads(control, &err) == STATUS_OK) {

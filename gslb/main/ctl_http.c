@@ -51,6 +51,7 @@ enum status ctl_http_call(const char *socket, const char *method, const char *pa
   struct curl_slist *headers = body ? curl_slist_append(NULL, "Content-Type: application/json") : NULL;
   curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, socket);
   curl_easy_setopt(curl, CURLOPT_URL, url);
+  curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L); /* the root zone is called "." */
   curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
   curl_easy_setopt(curl, CURLOPT_PROXY, "");
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);

@@ -267,6 +267,26 @@ void ctl_print_events(const json_t *events) {
   table_end(&table, "");
 }
 
+void ctl_print_zones(const json_t *zones) {
+  struct table table;
+  table_begin(&table, (const char *const[]){"ZONE", "KIND", "STATE", "SERIAL", "RECORDS", "REFRESHED", "EXPIRES",
+                                            "ERROR", NULL});
+  size_t index;
+  json_t *zone;
+  json_array_foreach(json_object_get(zones, "zones"), index, zone) {
+    bool has_serial = json_is_integer(json_object_get(zone, "serial"));
+    table_add(&table, mem_strdup(text_of(zone, "name")));
+    table_add(&table, mem_strdup(text_of(zone, "kind")));
+    table_add(&table, mem_strdup(text_of(zone, "state")));
+    table_add(&table, has_serial ? number_text(zone, "serial") : mem_strdup("-"));
+    table_add(&table, number_text(zone, "records"));
+    table_add(&table, age_text(zone, "refreshed_age_s"));
+    table_add(&table, age_text(zone, "expires_in_s"));
+    table_add(&table, mem_strdup(text_of(zone, "error")));
+  }
+  table_end(&table, "");
+}
+
 void ctl_print_json(const json_t *document) {
   json_dumpf(document, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
   putchar('\n');

@@ -12,6 +12,7 @@ void ctl_print_members(const struct json_t *members);
 void ctl_print_member(const struct json_t *member);
 /* One member with its addresses and probes. */
 void ctl_print_events(const struct json_t *events);
+void ctl_print_zones(const struct json_t *zones);
 void ctl_print_json(const struct json_t *document);
 /* Indented. */
 

@@ -3,11 +3,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <jansson.h>
 
+#include "gslb/admin/zone_view.h"
 #include "gslb/base/memory.h"
 #include "gslb/main/ctl_http.h"
+#include "zones/compile.h"
 
 void ctl_source_init(struct ctl_source *source, const char *socket, struct config *config) {
   *source = (struct ctl_source){.socket = socket, .config = config};
@@ -84,6 +87,15 @@ void ctl_member_path(const char *before, const struct ctl_question *question, ch
   snprintf(out, size, "%s/%s%s%s", before, service, service[0] ? "/" : "", member);
 }
 
+static void records_path(const struct ctl_question *question, char *out, size_t size) {
+  char zone[1024], name[3 * NAME_TEXT_SIZE], type[64] = "";
+  ctl_http_escape(question->zone, zone, sizeof zone);
+  ctl_http_escape(question->name, name, sizeof name);
+  if (question->type)
+    ctl_http_escape(question->type, type, sizeof type);
+  snprintf(out, size, "/v1/zones/%s/records?name=%s%s%s", zone, name, type[0] ? "&type=" : "", type);
+}
+
 static void question_path(const struct ctl_question *question, char *out, size_t size) {
   char service[1024] = "", state[256] = "";
   if (question->service)
@@ -110,6 +122,12 @@ static void question_path(const struct ctl_question *question, char *out, size_t
   case CTL_EVENTS:
     snprintf(out, size, "/v1/events?limit=%zu%s%s", question->limit, service[0] ? "&service=" : "", service);
     break;
+  case CTL_ZONES:
+    snprintf(out, size, "/v1/zones");
+    break;
+  case CTL_RECORDS:
+    records_path(question, out, size);
+    break;
   }
 }
 
@@ -135,6 +153,26 @@ static void open_stores(struct ctl_source *source, const struct errbuf *why) {
                                  .live = source->live,
                                  .house = house_of(source->durable, source->live)};
   source->view = view_new(source->config, 0, &sources);
+}
+
+static enum status compile_zones(struct ctl_source *source, struct errbuf *err) {
+  fprintf(stderr, "gslbctl: no daemon runs (%s): compiling the configuration's zones\n", err->text);
+  struct problems problems = {0};
+  int image = -1;
+  enum status status = zones_compile(source->config, &image, &problems);
+  if (status == STATUS_OK) {
+    struct view_sources sources = {.house = house_start(0)};
+    source->view = view_new(source->config, 0, &sources);
+    status = view_map_image(source->view, image, err);
+    close(image);
+  } else {
+    problems_sort(&problems);
+    free(source->details);
+    source->details = problems_format(&problems);
+    errbuf_set(err, status, "the zones cannot be compiled");
+  }
+  problems_release(&problems);
+  return status;
 }
 
 static enum status find(struct ctl_source *source, const struct ctl_question *question, struct view_name *name,
@@ -176,19 +214,28 @@ static enum status read_stores(struct ctl_source *source, const struct ctl_quest
       *out = view_member(view, name);
     return status;
   case CTL_EVENTS:
+    return view_events(view, question->limit, question->service, out, err);
+  case CTL_ZONES:
+    *out = zone_view_list(view);
+    return STATUS_OK;
+  case CTL_RECORDS:
     break;
   }
-  return view_events(view, question->limit, question->service, out, err);
+  return zone_view_records(view, zone_view_find(view, question->zone),
+                           &(struct zone_question){question->name, question->type}, out, err);
 }
 
 enum status ctl_read(struct ctl_source *source, const struct ctl_question *question, json_t **out, struct errbuf *err) {
   if (!source->view) {
-    char path[2048];
+    char path[8192];
     question_path(question, path, sizeof path);
     enum status status = call(source, "GET", path, NULL, out, err);
     if (status != STATUS_NODATA || !source->config)
       return status;
-    open_stores(source, err);
+    if (question->subject != CTL_ZONES && question->subject != CTL_RECORDS)
+      open_stores(source, err);
+    else if ((status = compile_zones(source, err)) != STATUS_OK)
+      return status;
   }
   return read_stores(source, question, out, err);
 }

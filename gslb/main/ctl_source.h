@@ -1,6 +1,6 @@
 /* gslb/main/ctl_source.h
- * Where gslbctl's documents come from: the daemon's unix socket, or, when none runs, the stores themselves by the code
- * that the daemon uses. One thread. */
+ * Where gslbctl's documents come from: the daemon's unix socket, or, when none runs, the stores and the zones' files
+ * themselves by the code that the daemon uses. One thread. */
 #ifndef GSLB_MAIN_CTL_SOURCE_H
 #define GSLB_MAIN_CTL_SOURCE_H
 
@@ -25,19 +25,23 @@ void ctl_source_init(struct ctl_source *source, const char *socket, struct confi
 /* Takes over config (may be NULL). */
 void ctl_source_release(struct ctl_source *source);
 
-enum ctl_subject { CTL_STATUS, CTL_SERVICES, CTL_MEMBERS, CTL_MEMBER, CTL_EVENTS };
+enum ctl_subject { CTL_STATUS, CTL_SERVICES, CTL_MEMBERS, CTL_MEMBER, CTL_EVENTS, CTL_ZONES, CTL_RECORDS };
 
 struct ctl_question {
   enum ctl_subject subject;
   const char *service; /* filter, or the service of CTL_MEMBER; NULL: none named */
   const char *member;
   const char *state;
-  size_t limit; /* of CTL_EVENTS */
+  size_t limit;     /* of CTL_EVENTS */
+  const char *zone; /* of CTL_RECORDS, with what follows */
+  const char *name;
+  const char *type; /* NULL: all */
 };
 
 enum status ctl_read(struct ctl_source *source, const struct ctl_question *question, struct json_t **out,
                      struct errbuf *err);
-/* The document as docs/api.md describes it, a new reference. Says once on stderr when it falls back to the stores. */
+/* The document as docs/api.md describes it, a new reference. Says once on stderr when it falls back to the stores, or
+ * for zones to compiling the configuration's. */
 
 enum status ctl_write(struct ctl_source *source, const char *method, const char *path, const char *body,
                       struct json_t **out, struct errbuf *err);

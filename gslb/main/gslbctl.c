@@ -12,14 +12,15 @@
 #include "gslb/base/memory.h"
 #include "gslb/base/problem.h"
 #include "gslb/base/version.h"
+#include "gslb/main/ctl_command.h"
 #include "gslb/main/ctl_print.h"
 #include "gslb/main/ctl_source.h"
+#include "gslb/main/ctl_zone.h"
 #include "gslb/model/config.h"
 #include "gslb/model/records.h"
 #include "gslb/model/scalar.h"
 
 #define DEFAULT_CONFIG "/etc/gslb/gslb.yaml"
-#define EXIT_USAGE 2
 #define EVENTS_LIMIT_MOST 1000
 
 static const char usage[] =
@@ -35,9 +36,16 @@ static const char usage[] =
     "  member NAME clear             the probes decide again\n"
     "  events [--limit N] [--service S]\n"
     "                                what happened, newest first (100)\n"
+    "  zones                         every zone, and how those from other primaries fare\n"
+    "  zone check FILE [--origin ZONE]\n"
+    "                                whether the file is a sound zone, without a daemon (the file's name without "
+    ".zone)\n"
+    "  zone query NAME [TYPE]        the static records at that name, as master files have them\n"
+    "  zone reload ZONE              read all files again, or ask the zone's primary at once\n"
     "  reload                        read the configuration and the zones again; on any error the old ones stay\n"
     "\n"
-    "NAME is service/member, or the member alone where only one service has it. DURATION is 90s, 30m, 2h, 1d.\n"
+    "A member's NAME is service/member, or the member alone where only one service has it. DURATION is 90s, 30m, 2h, "
+    "1d.\n"
     "\n"
     "  -c, --config FILE   the daemon's configuration, which tells the socket (" DEFAULT_CONFIG ")\n"
     "  -s, --socket PATH   the daemon's unix socket\n"
@@ -47,15 +55,7 @@ static const char usage[] =
     "\n"
     "Without a daemon, what only reads is read from the stores. Exit: 0 done, 1 refused or failed, 2 wrong usage.\n";
 
-struct command_line {
-  const char *config, *socket;
-  bool is_json;
-  const char *service, *state, *reason, *duration, *limit;
-  char **words; /* the command and its arguments */
-  int count;
-};
-
-enum option_code { OPTION_SERVICE = 256, OPTION_STATE, OPTION_FOR, OPTION_LIMIT };
+enum option_code { OPTION_SERVICE = 256, OPTION_STATE, OPTION_FOR, OPTION_LIMIT, OPTION_ORIGIN };
 
 static const struct option options[] = {
     {"config", required_argument, NULL, 'c'},
@@ -66,43 +66,13 @@ static const struct option options[] = {
     {"reason", required_argument, NULL, 'r'},
     {"for", required_argument, NULL, OPTION_FOR},
     {"limit", required_argument, NULL, OPTION_LIMIT},
+    {"origin", required_argument, NULL, OPTION_ORIGIN},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {0},
 };
 
-__attribute__((format(printf, 1, 0))) static int misuse(const char *format, const char *what) {
-  fputs("gslbctl: ", stderr);
-  fprintf(stderr, format, what);
-  fputs("\nTry gslbctl --help.\n", stderr);
-  return EXIT_USAGE;
-}
-
-static int fail(const struct ctl_source *source, const struct errbuf *err) {
-  fprintf(stderr, "gslbctl: %s\n%s", err->text, source->details ? source->details : "");
-  return EXIT_FAILURE;
-}
-
-/* Prints and gives back the reference; print is NULL for JSON. */
-static int show(json_t *document, void (*print)(const json_t *)) {
-  if (print)
-    print(document);
-  else
-    ctl_print_json(document);
-  json_decref(document);
-  return EXIT_SUCCESS;
-}
-
-static int ask(const struct command_line *line, struct ctl_source *source, const struct ctl_question *question,
-               void (*print)(const json_t *)) {
-  json_t *document;
-  struct errbuf err;
-  if (ctl_read(source, question, &document, &err) != STATUS_OK)
-    return fail(source, &err);
-  return show(document, line->is_json ? NULL : print);
-}
-
-static int run_status(const struct command_line *line, struct ctl_source *source) {
+static int run_status(const struct ctl_line *line, struct ctl_source *source) {
   static const enum ctl_subject subjects[] = {CTL_STATUS, CTL_SERVICES, CTL_MEMBERS};
   json_t *documents[3] = {NULL};
   struct errbuf err;
@@ -113,59 +83,63 @@ static int run_status(const struct command_line *line, struct ctl_source *source
     json_t *whole = json_pack("{s:O}", "status", documents[0]);
     json_object_update(whole, documents[1]);
     json_object_update(whole, documents[2]);
-    show(whole, NULL);
+    ctl_show(line, whole, NULL);
   } else if (status == STATUS_OK) {
     ctl_print_status(documents[0], documents[1], documents[2]);
   }
   for (size_t i = 0; i < 3; i++)
     json_decref(documents[i]);
-  return status == STATUS_OK ? EXIT_SUCCESS : fail(source, &err);
+  return status == STATUS_OK ? EXIT_SUCCESS : ctl_fail(source, &err);
 }
 
-static int run_services(const struct command_line *line, struct ctl_source *source) {
-  return ask(line, source, &(struct ctl_question){.subject = CTL_SERVICES}, ctl_print_services);
+static int run_services(const struct ctl_line *line, struct ctl_source *source) {
+  return ctl_ask(line, source, &(struct ctl_question){.subject = CTL_SERVICES}, ctl_print_services);
 }
 
-static int run_members(const struct command_line *line, struct ctl_source *source) {
-  return ask(line, source,
-             &(struct ctl_question){.subject = CTL_MEMBERS, .service = line->service, .state = line->state},
-             ctl_print_members);
+static int run_members(const struct ctl_line *line, struct ctl_source *source) {
+  return ctl_ask(line, source,
+                 &(struct ctl_question){.subject = CTL_MEMBERS, .service = line->service, .state = line->state},
+                 ctl_print_members);
 }
 
-static int run_events(const struct command_line *line, struct ctl_source *source) {
+static int run_events(const struct ctl_line *line, struct ctl_source *source) {
   int64_t limit = 100;
   if (line->limit && (scalar_number(line->limit, &limit) != STATUS_OK || limit < 1 || limit > EVENTS_LIMIT_MOST))
-    return misuse("--limit is a number from 1 to 1000, not %s", line->limit);
-  return ask(line, source,
-             &(struct ctl_question){.subject = CTL_EVENTS, .service = line->service, .limit = (size_t)limit},
-             ctl_print_events);
+    return ctl_misuse("--limit is a number from 1 to 1000, not %s", line->limit);
+  return ctl_ask(line, source,
+                 &(struct ctl_question){.subject = CTL_EVENTS, .service = line->service, .limit = (size_t)limit},
+                 ctl_print_events);
 }
 
-static int run_reload(const struct command_line *line, struct ctl_source *source) {
+static int run_zones(const struct ctl_line *line, struct ctl_source *source) {
+  return ctl_ask(line, source, &(struct ctl_question){.subject = CTL_ZONES}, ctl_print_zones);
+}
+
+static int run_reload(const struct ctl_line *line, struct ctl_source *source) {
   json_t *document = NULL;
   struct errbuf err;
   if (ctl_write(source, "POST", "/v1/admin/reload", NULL, &document, &err) != STATUS_OK)
-    return fail(source, &err);
+    return ctl_fail(source, &err);
   if (line->is_json)
-    return show(document, NULL);
+    return ctl_show(line, document, NULL);
   printf("generation %lld is in use\n", (long long)json_integer_value(json_object_get(document, "generation")));
   json_decref(document);
   return EXIT_SUCCESS;
 }
 
-static int set_override(const struct command_line *line, struct ctl_source *source, const struct ctl_question *question,
+static int set_override(const struct ctl_line *line, struct ctl_source *source, const struct ctl_question *question,
                         const char *word) {
   if (!line->reason || !line->reason[0])
-    return misuse("member NAME %s needs --reason TEXT: whoever looks at it at night wants to know why", word);
+    return ctl_misuse("member NAME %s needs --reason TEXT: whoever looks at it at night wants to know why", word);
   int64_t duration_ms = 0;
   struct errbuf err;
   if (line->duration && (scalar_duration(line->duration, &duration_ms, &err) != STATUS_OK || duration_ms <= 0))
-    return misuse("--for is a duration such as 90s, 30m, 2h, not %s", line->duration);
+    return ctl_misuse("--for is a duration such as 90s, 30m, 2h, not %s", line->duration);
   char path[2048];
   ctl_member_path("/v1/admin/member", question, path, sizeof path);
   json_t *body = json_pack("{s:s, s:s}", "state", word, "reason", line->reason);
   if (!body)
-    return misuse("--reason is not UTF-8%s", "");
+    return ctl_misuse("--reason is not UTF-8");
   if (duration_ms)
     json_object_set_new(body, "for_s", json_real((double)duration_ms / 1000.0));
   char *text = json_dumps(body, JSON_COMPACT | JSON_REAL_PRECISION(15));
@@ -173,22 +147,21 @@ static int set_override(const struct command_line *line, struct ctl_source *sour
   json_t *member = NULL;
   enum status status = ctl_write(source, "PUT", path, text, &member, &err);
   free(text);
-  return status == STATUS_OK ? show(member, line->is_json ? NULL : ctl_print_member) : fail(source, &err);
+  return status == STATUS_OK ? ctl_show(line, member, ctl_print_member) : ctl_fail(source, &err);
 }
 
-static int clear_override(const struct command_line *line, struct ctl_source *source,
-                          const struct ctl_question *question) {
+static int clear_override(const struct ctl_line *line, struct ctl_source *source, const struct ctl_question *question) {
   char path[2048];
   ctl_member_path("/v1/admin/member", question, path, sizeof path);
   json_t *nothing = NULL;
   struct errbuf err;
   if (ctl_write(source, "DELETE", path, NULL, &nothing, &err) != STATUS_OK)
-    return fail(source, &err);
+    return ctl_fail(source, &err);
   json_decref(nothing);
-  return ask(line, source, question, ctl_print_member);
+  return ctl_ask(line, source, question, ctl_print_member);
 }
 
-static int run_member(const struct command_line *line, struct ctl_source *source) {
+static int run_member(const struct ctl_line *line, struct ctl_source *source) {
   char *name = mem_strdup(line->words[1]);
   char *slash = strrchr(name, '/');
   struct ctl_question question = {.subject = CTL_MEMBER, .member = name};
@@ -201,15 +174,15 @@ static int run_member(const struct command_line *line, struct ctl_source *source
   enum override_kind kind;
   const char *word = line->count > 2 ? line->words[2] : NULL;
   if (!question.member[0] || (question.service && !question.service[0]))
-    exit_status = misuse("a member is called service/member or member, not %s", line->words[1]);
+    exit_status = ctl_misuse("a member is called service/member or member, not %s", line->words[1]);
   else if (!word)
-    exit_status = ask(line, source, &question, ctl_print_member);
+    exit_status = ctl_ask(line, source, &question, ctl_print_member);
   else if (strcmp(word, "clear") == 0)
     exit_status = clear_override(line, source, &question);
   else if (override_parse(word, &kind) == STATUS_OK && kind != OVERRIDE_NONE)
     exit_status = set_override(line, source, &question, word);
   else
-    exit_status = misuse("a member can be set down, up or drain, or cleared, not %s", word);
+    exit_status = ctl_misuse("a member can be set down, up or drain, or cleared, not %s", word);
   free(name);
   return exit_status;
 }
@@ -217,10 +190,11 @@ static int run_member(const struct command_line *line, struct ctl_source *source
 static const struct command {
   const char *word;
   int arguments_least, arguments_most;
-  int (*run)(const struct command_line *line, struct ctl_source *source);
+  int (*run)(const struct ctl_line *line, struct ctl_source *source);
 } commands[] = {
     {"status", 0, 0, run_status}, {"services", 0, 0, run_services}, {"members", 0, 0, run_members},
-    {"member", 1, 2, run_member}, {"events", 0, 0, run_events},     {"reload", 0, 0, run_reload},
+    {"member", 1, 2, run_member}, {"events", 0, 0, run_events},     {"zones", 0, 0, run_zones},
+    {"zone", 1, 3, ctl_zone},     {"reload", 0, 0, run_reload},
 };
 
 static const struct command *find_command(const char *word) {
@@ -231,7 +205,7 @@ static const struct command *find_command(const char *word) {
 }
 
 /* Returns -1 to go on, else the exit status. */
-static int parse_options(int argc, char **argv, struct command_line *line) {
+static int parse_options(int argc, char **argv, struct ctl_line *line) {
   int code;
   while ((code = getopt_long(argc, argv, "c:s:o:r:hV", options, NULL)) != -1) {
     switch (code) {
@@ -244,7 +218,7 @@ static int parse_options(int argc, char **argv, struct command_line *line) {
     case 'o':
       line->is_json = strcmp(optarg, "json") == 0;
       if (!line->is_json && strcmp(optarg, "text") != 0)
-        return misuse("-o is text or json, not %s", optarg);
+        return ctl_misuse("-o is text or json, not %s", optarg);
       break;
     case OPTION_SERVICE:
       line->service = optarg;
@@ -261,6 +235,9 @@ static int parse_options(int argc, char **argv, struct command_line *line) {
     case OPTION_LIMIT:
       line->limit = optarg;
       break;
+    case OPTION_ORIGIN:
+      line->origin = optarg;
+      break;
     case 'h':
       fputs(usage, stdout);
       return EXIT_SUCCESS;
@@ -269,12 +246,12 @@ static int parse_options(int argc, char **argv, struct command_line *line) {
       return EXIT_SUCCESS;
     default:
       fputs("Try gslbctl --help.\n", stderr);
-      return EXIT_USAGE;
+      return CTL_EXIT_USAGE;
     }
   }
   line->words = argv + optind;
   line->count = argc - optind;
-  return line->config && line->socket ? misuse("either --config or --socket, not both%s", "") : -1;
+  return line->config && line->socket ? ctl_misuse("either --config or --socket, not both") : -1;
 }
 
 static bool is_health_name(const char *word) {
@@ -298,34 +275,48 @@ static struct config *load_config(const char *path) {
   return config;
 }
 
-int main(int argc, char **argv) {
-  struct command_line line = {0};
-  log_setup("gslbctl", LOG_LEVEL_WARNING, false);
-  int exit_status = parse_options(argc, argv, &line);
-  if (exit_status >= 0)
-    return exit_status;
-  if (line.count == 0)
-    return misuse("no command%s", "");
-  const struct command *command = find_command(line.words[0]);
-  if (!command)
-    return misuse("no command is called %s", line.words[0]);
-  if (line.count - 1 < command->arguments_least)
-    return misuse("%s needs a name", line.words[0]);
-  if (line.count - 1 > command->arguments_most)
-    return misuse("%s is one argument too many", line.words[command->arguments_most + 1]);
-  if (line.state && !is_health_name(line.state))
-    return misuse("--state is unknown, up, degraded, draining or down, not %s", line.state);
+/* -1: nothing is wrong with the words of the command line. */
+static int check_words(const struct ctl_line *line, const struct command **command) {
+  if (line->count == 0)
+    return ctl_misuse("no command");
+  *command = find_command(line->words[0]);
+  if (!*command)
+    return ctl_misuse("no command is called %s", line->words[0]);
+  if (line->count - 1 < (*command)->arguments_least)
+    return ctl_misuse("%s needs a name", line->words[0]);
+  if (line->count - 1 > (*command)->arguments_most)
+    return ctl_misuse("%s is one argument too many", line->words[(*command)->arguments_most + 1]);
+  if (line->state && !is_health_name(line->state))
+    return ctl_misuse("--state is unknown, up, degraded, draining or down, not %s", line->state);
+  return -1;
+}
 
+static int run(const struct command *command, const struct ctl_line *line) {
   struct config *config = NULL;
-  if (!line.socket) {
-    config = load_config(line.config ? line.config : DEFAULT_CONFIG);
+  if (ctl_zone_is_check(line))
+    return ctl_zone_check(line);
+  if (!line->socket) {
+    config = load_config(line->config ? line->config : DEFAULT_CONFIG);
     if (!config)
       return EXIT_FAILURE;
   }
   struct ctl_source source;
-  ctl_source_init(&source, line.socket ? line.socket : config->control.socket, config);
-  exit_status = command->run(&line, &source);
+  ctl_source_init(&source, line->socket ? line->socket : config->control.socket, config);
+  int exit_status = command->run(line, &source);
   ctl_source_release(&source);
+  return exit_status;
+}
+
+int main(int argc, char **argv) {
+  struct ctl_line line = {0};
+  const struct command *command = NULL;
+  log_setup("gslbctl", LOG_LEVEL_WARNING, false);
+  int exit_status = parse_options(argc, argv, &line);
+  if (exit_status < 0)
+    exit_status = check_words(&line, &command);
+  if (exit_status >= 0)
+    return exit_status;
+  exit_status = run(command, &line);
   if (fflush(stdout) != 0 || ferror(stdout)) {
     fputs("gslbctl: the output cannot be written\n", stderr);
     return EXIT_FAILURE;

@@ -137,8 +137,8 @@ static void commit(struct supervisor *supervisor, struct candidate *next, struct
   takeover->until_ms = now_ms + TAKE_PATIENCE_MS + RESTART_PATIENCE_MS;
   takeover->control_restarts = !sockets_serve_same_control(&old_sockets, &supervisor->sockets);
   child_set_log(supervisor->current.config, BOARD_SUPERVISOR);
-  bool dns_stays =
-      sockets_serve_same_names(&old_sockets, &supervisor->sockets) && fits_dns(&old.config->server, &supervisor->current.config->server);
+  bool dns_stays = sockets_serve_same_names(&old_sockets, &supervisor->sockets) &&
+                   fits_dns(&old.config->server, &supervisor->current.config->server);
   /* the old child answers what waits in the sockets that go */
   bool is_draining = sockets_retire(&old_sockets, &supervisor->sockets);
   takeover->dns_stop_ms = dns_stays ? PROCESS_NEVER : now_ms + (is_draining ? QUEUES_DRAIN_MS : 0);

@@ -7,7 +7,6 @@
 
 #include "gslb/base/log.h"
 #include "gslb/base/memory.h"
-#include "zones/image.h"
 #include "zones/notify.h"
 
 struct zone_exchange {
@@ -23,6 +22,17 @@ static void ask_for_reload(void *context, const char *zone, const char *what) {
   char who[64];
   snprintf(who, sizeof who, "zone %.40s %s", zone, what);
   reloads_want(exchange->reloads, who);
+}
+
+static struct secondary_state *take_states(void *context, size_t *count) {
+  struct zone_exchange *exchange = context;
+  return secondary_states(exchange->secondary, count);
+}
+
+/* As if the first primary had notified us. */
+static enum status refresh(void *context, const struct config_zone *zone) {
+  struct zone_exchange *exchange = context;
+  return secondary_notify(exchange->secondary, zone->name, &zone->primaries[0]);
 }
 
 struct zone_exchange *zone_exchange_start(const struct child *child, struct reloads *reloads, struct errbuf *err) {
@@ -46,16 +56,16 @@ void zone_exchange_stop(struct zone_exchange *exchange) {
   free(exchange);
 }
 
-void zone_exchange_configure(struct zone_exchange *exchange, const struct config *config, int image) {
-  struct errbuf err;
-  struct image mapped;
+void zone_exchange_configure(struct zone_exchange *exchange, const struct config *config) {
   secondary_configure(exchange->secondary, config);
-  if (image_map(image, &mapped, &err) != STATUS_OK) {
-    log_error("%s; secondaries are not told of new serials", err.text);
-    return;
-  }
-  notifier_update(exchange->notifier, config, &mapped);
-  image_unmap(&mapped);
+}
+
+void zone_exchange_tell(struct zone_exchange *exchange, const struct config *config, const struct image *image) {
+  notifier_update(exchange->notifier, config, image);
+}
+
+struct zone_links zone_exchange_links(struct zone_exchange *exchange) {
+  return (struct zone_links){.states = take_states, .refresh = refresh, .context = exchange};
 }
 
 void zone_exchange_hear(struct zone_exchange *exchange) {

@@ -1,6 +1,6 @@
 /* gslb/model/channel.h
- * Messages between the supervisor and a child, from dns to control, and from control to exec: one SOCK_SEQPACKET socketpair each, one
- * packet a message, with descriptors attached. Any thread may send; one receives. */
+ * Messages between the supervisor and a child, from dns to control, and from control to exec: one SOCK_SEQPACKET
+ * socketpair each, one packet a message, with descriptors attached. Any thread may send; one receives. */
 #ifndef GSLB_MODEL_CHANNEL_H
 #define GSLB_MODEL_CHANNEL_H
 
@@ -14,7 +14,8 @@
 
 enum channel_kind {
   CHANNEL_READY,    /* child to supervisor: I serve, with this generation */
-  CHANNEL_CONFIG,   /* supervisor to child: fds[0] configuration text, fds[1] name image (dns and control); switch to it */
+  CHANNEL_CONFIG,   /* supervisor to child: fds[0] configuration text, fds[1] name image (dns and control); switch to it
+                     */
   CHANNEL_TAKEN,    /* child to supervisor: the generation is in use */
   CHANNEL_STOP,     /* supervisor to child: end cleanly, status 0 */
   CHANNEL_RELOAD,   /* control to supervisor: read the files again; text says who asks */

@@ -6,10 +6,13 @@ const ANSWER_WITHIN_MS = 5000;
 const ALL_MEMBERS_MOST = 500; // above, only the members of opened services are asked for
 const OPENED_AT_FIRST = 10;
 const EVENTS = 30;
+const ZONES_DRAWN_MOST = 100; // problems first, so what is left out is well
+const PROBLEM_ZONES_MOST = 10; // named at the top
+const ZONES_EVERY_MS = 15000; // where there are more than are drawn
 
 const LOOKS = {
   up: "good", normal: "good", degraded: "warn", draining: "warn", unknown: "other", down: "bad",
-  "down-all": "bad", "down-last": "bad", "down-empty": "bad",
+  "down-all": "bad", "down-last": "bad", "down-empty": "bad", ready: "good", absent: "bad",
 };
 const MODES = {
   normal: "normal", unknown: "no state known yet", draining: "only draining members left",
@@ -20,6 +23,8 @@ const URGENCY = { bad: 0, warn: 1, other: 2, good: 3 };
 
 let before = null; // counters at the last answer: {at_ms, queries, members: Map}
 let answeredAt = null; // wall clock of the last whole answer
+let zones = []; // as last asked for
+let zonesAsked_ms = -Infinity;
 const opened = new Map(); // service -> whether the person opened or closed it
 
 function element(tag, attributes = {}, ...children) {
@@ -94,6 +99,21 @@ async function askMembers(services) {
   return lists.flat();
 }
 
+// A zone that is served, but whose primary cannot be asked, is well until it expires.
+function zoneLook(zone) {
+  const look = LOOKS[zone.state] ?? "other";
+  return look === "good" && zone.error ? "warn" : look;
+}
+
+async function askZones() {
+  const now_ms = performance.now();
+  if (zones.length > ZONES_DRAWN_MOST && now_ms - zonesAsked_ms < ZONES_EVERY_MS) return;
+  zonesAsked_ms = now_ms;
+  zones = (await ask("/v1/zones")).zones;
+  for (const zone of zones) zone.look = zoneLook(zone);
+  zones.sort((a, b) => URGENCY[a.look] - URGENCY[b.look] || a.name.localeCompare(b.name));
+}
+
 // Counters begin again at 0 with a new daemon, and a rate across that would be nonsense.
 function perSecond(now, then, seconds) {
   return then === undefined || now < then || seconds <= 0 ? null : (now - then) / seconds;
@@ -139,8 +159,15 @@ function drawProblems(status, services, membersOf) {
                                            : `: ${MODES[service.mode] ?? service.mode}`;
     problems.push(element("li", {}, element("a", { href: `#service-${service.name}` }, service.name), text));
   }
+  const worrying = zones.filter((zone) => zone.look !== "good");
+  for (const zone of worrying.slice(0, PROBLEM_ZONES_MOST))
+    problems.push(element("li", {}, "Zone ", element("a", { href: `#zone-${zone.name}` }, zone.name),
+                          `: ${zone.state === "ready" ? "" : zone.state}${zone.state !== "ready" && zone.error ? ", " : ""}${zone.error ?? ""}`));
+  if (worrying.length > PROBLEM_ZONES_MOST)
+    problems.push(element("li", {}, `${worrying.length - PROBLEM_ZONES_MOST} more zones with problems`));
   const box = document.getElementById("problems");
-  const is_bad = problems.length > 0 && (!status.ready || services.some((service) => service.look === "bad"));
+  const is_bad = problems.length > 0 &&
+    (!status.ready || services.some((service) => service.look === "bad") || worrying.some((zone) => zone.look === "bad"));
   box.className = is_bad ? "is-bad" : problems.length ? "is-warn" : "is-clear";
   if (problems.length) box.replaceChildren(element("ul", {}, ...problems));
   else box.replaceChildren(`No problems: ${services.length} services, all members up.`);
@@ -191,6 +218,23 @@ function drawService(service, members, seconds) {
   return details;
 }
 
+function drawZone(zone) {
+  const facts = [zone.kind];
+  if (zone.serial !== null) facts.push(`serial ${zone.serial}`, `${count(zone.records)} records`);
+  if (zone.refreshed_age_s !== null) facts.push(`primary heard ${duration(zone.refreshed_age_s)} ago`);
+  if (zone.expires_in_s !== null) facts.push(`expires in ${duration(zone.expires_in_s)}`);
+  return element("li", { id: `zone-${zone.name}` }, badge(zone.look === "warn" ? "degraded" : zone.state, zone.state), " ",
+                 element("b", {}, zone.name), element("div", { class: "facts" }, facts.join(" · ")),
+                 zone.error ? element("div", { class: "facts error" }, zone.error) : null);
+}
+
+function drawZones() {
+  const rows = zones.slice(0, ZONES_DRAWN_MOST).map(drawZone);
+  const rest = zones.length - rows.length;
+  if (rest > 0) rows.push(element("li", { class: "facts" }, `${count(rest)} more, see `, element("a", { href: "/v1/zones" }, "/v1/zones")));
+  document.getElementById("zones").replaceChildren(...rows);
+}
+
 function drawEvents(events) {
   document.getElementById("events").replaceChildren(...events.map((event) => {
     const subject = [event.service, event.member].filter(Boolean).join("/");
@@ -215,7 +259,7 @@ async function refresh() {
   const byUrgency = (a, b) => URGENCY[a.look] - URGENCY[b.look] || a.name.localeCompare(b.name);
   for (const service of services) service.look = lookOf(service);
   services.sort(byUrgency); // the most urgent ones are opened where not all can be
-  const members = await askMembers(services);
+  const [members] = await Promise.all([askMembers(services), askZones()]);
   const membersOf = (service) => members.filter((member) => member.service === service.name);
   for (const service of services) service.look = lookOf(service, membersOf(service));
   services.sort(byUrgency);
@@ -224,11 +268,12 @@ async function refresh() {
   const queries = status.queries.udp === undefined ? undefined : status.queries.udp + status.queries.tcp;
   keepFocus(() => {
     document.getElementById("identity").textContent = status.identity;
-    document.title = `${services.some((one) => one.look === "bad") ? "✖ " : ""}${status.identity} – gslb`;
+    document.title = `${[...services, ...zones].some((one) => one.look === "bad") ? "✖ " : ""}${status.identity} – gslb`;
     drawProblems(status, services, membersOf);
     drawSummary(status, queries === undefined ? null : perSecond(queries, before?.queries, seconds));
     document.getElementById("services").replaceChildren(...services.map((service) =>
       drawService(service, membersOf(service), seconds)));
+    drawZones();
     drawEvents(events);
   });
   before = { at_ms, queries, members: new Map(members.map((member) => [member.id, member.answers_total])) };

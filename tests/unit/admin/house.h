@@ -25,7 +25,9 @@
 static const char house_text[] =
     "server: {identity: lb1.example.net, state: ./state, listen: [\"127.0.0.1@5300\"]}\n"
     "zones:\n"
-    "  - {name: example.com, file: example.com.zone}\n"
+    "  - {name: example.com, file: example.com.zone, transfer: {allow: [127.0.0.1], balanced: freeze}}\n"
+    "  - {name: copy.example.net, primaries: [127.0.0.9@5353, \"::1@53\"]}\n"
+    "  - {name: 0/25.2.0.192.in-addr.arpa, file: reverse.zone}\n"
     "sites:\n"
     "  - {name: fra, location: [50.11, 8.68]}\n"
     "monitors:\n"

@@ -1,0 +1,42 @@
+#include "gslb/main/ctl_command.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <jansson.h>
+
+#include "gslb/main/ctl_print.h"
+
+int ctl_misuse(const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  fputs("gslbctl: ", stderr);
+  vfprintf(stderr, format, arguments);
+  fputs("\nTry gslbctl --help.\n", stderr);
+  va_end(arguments);
+  return CTL_EXIT_USAGE;
+}
+
+int ctl_fail(const struct ctl_source *source, const struct errbuf *err) {
+  fprintf(stderr, "gslbctl: %s\n%s", err->text, source->details ? source->details : "");
+  return EXIT_FAILURE;
+}
+
+int ctl_show(const struct ctl_line *line, json_t *document, ctl_print *print) {
+  if (print && !line->is_json)
+    print(document);
+  else
+    ctl_print_json(document);
+  json_decref(document);
+  return EXIT_SUCCESS;
+}
+
+int ctl_ask(const struct ctl_line *line, struct ctl_source *source, const struct ctl_question *question,
+            ctl_print *print) {
+  json_t *document;
+  struct errbuf err;
+  if (ctl_read(source, question, &document, &err) != STATUS_OK)
+    return ctl_fail(source, &err);
+  return ctl_show(line, document, print);
+}

@@ -1,0 +1,35 @@
+/* gslb/main/ctl_command.h
+ * What the commands of gslbctl have in common: the command line as it was given, and how a command ends. One thread. */
+#ifndef GSLB_MAIN_CTL_COMMAND_H
+#define GSLB_MAIN_CTL_COMMAND_H
+
+#include <stdbool.h>
+
+#include "gslb/base/status.h"
+#include "gslb/main/ctl_source.h"
+
+#define CTL_EXIT_USAGE 2
+
+struct ctl_line {
+  const char *config, *socket;
+  bool is_json;
+  const char *service, *state, *reason, *duration, *limit, *origin;
+  char **words; /* the command and its arguments */
+  int count;
+};
+
+/* What follows returns the exit status. */
+
+int ctl_misuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Tells on stderr what is wrong with the command line. */
+int ctl_fail(const struct ctl_source *source, const struct errbuf *err);
+/* Tells why, with the source's details. */
+
+typedef void ctl_print(const struct json_t *document);
+int ctl_show(const struct ctl_line *line, struct json_t *document, ctl_print *print);
+/* Prints the document, as JSON where that is wanted or print is NULL, and gives back the reference. */
+int ctl_ask(const struct ctl_line *line, struct ctl_source *source, const struct ctl_question *question,
+            ctl_print *print);
+/* Reads the document and shows it. */
+
+#endif
