@@ -18,13 +18,13 @@ struct tcp_connection {
   struct tcp_connection *older, *newer; /* by last activity; free ones are linked by newer */
   int fd;                               /* -1: free */
   int64_t active_ms; /* of the last whole query or reply; single bytes do not count, or a dripping peer would stay */
-  size_t in_used;
+  uint8_t *begun; /* what came of a query that is not whole yet, or waits for the peer to read; heap */
+  size_t begun_size;
   uint8_t *pending; /* a reply that the peer did not take whole; heap */
   size_t pending_size, pending_sent;
   uint64_t progress; /* whole queries answered and replies flushed */
   struct client client;
   bool is_ending; /* the peer sent its last byte */
-  uint8_t in[TCP_PREFIX_SIZE + TCP_QUERY_MOST];
 };
 
 struct tcp {
@@ -36,6 +36,9 @@ struct tcp {
   uint32_t all_count;
   struct tcp_connection *free;
   struct tcp_connection *oldest, *newest;
+  /* the connection being served: */
+  size_t in_used;
+  uint8_t in[TCP_PREFIX_SIZE + TCP_QUERY_MOST];
   uint8_t *reply; /* TCP_PREFIX_SIZE + WIRE_MESSAGE_MOST */
 };
 
@@ -78,6 +81,8 @@ static void close_connection(struct tcp *tcp, struct tcp_connection *connection,
   connection->fd = -1;
   free(connection->pending);
   connection->pending = NULL;
+  free(connection->begun);
+  connection->begun = NULL;
   unlink_connection(tcp, connection);
   connection->newer = tcp->free;
   tcp->free = connection;
@@ -92,6 +97,7 @@ void tcp_free(struct tcp *tcp) {
     if (tcp->all[i]->fd >= 0)
       close(tcp->all[i]->fd);
     free(tcp->all[i]->pending);
+    free(tcp->all[i]->begun);
     free(tcp->all[i]);
   }
   free(tcp->all);
@@ -148,7 +154,7 @@ void tcp_accept(struct tcp *tcp, int listening, int64_t now_ms, struct answerer 
     struct tcp_connection *connection = take_free(tcp, answerer->board);
     connection->fd = fd;
     connection->active_ms = now_ms;
-    connection->in_used = 0;
+    connection->begun_size = 0;
     connection->pending_size = connection->pending_sent = 0;
     connection->client = client;
     connection->is_ending = false;
@@ -217,35 +223,47 @@ static bool answer_one(struct tcp *tcp, struct tcp_connection *connection, const
 
 enum tcp_step { TCP_WAIT, TCP_AGAIN, TCP_CLOSE };
 
+/* An idle connection holds no buffer: only what is left of the shared one, from an offset on, is kept. */
+static void keep_begun(const struct tcp *tcp, struct tcp_connection *connection, size_t from) {
+  connection->begun_size = tcp->in_used - from;
+  if (connection->begun_size == 0) {
+    free(connection->begun);
+    connection->begun = NULL;
+    return;
+  }
+  connection->begun = mem_resize(connection->begun, connection->begun_size, 1);
+  memcpy(connection->begun, tcp->in + from, connection->begun_size);
+}
+
 /* Answers the whole queries in the buffer. */
 static enum tcp_step answer_buffered(struct tcp *tcp, struct tcp_connection *connection, struct answerer *answerer,
                                      const struct book *book) {
   size_t at = 0;
-  while (connection->in_used - at >= TCP_PREFIX_SIZE && !connection->pending) {
-    size_t size = wire_get_u16(connection->in + at);
+  while (tcp->in_used - at >= TCP_PREFIX_SIZE && !connection->pending) {
+    size_t size = wire_get_u16(tcp->in + at);
     if (size > TCP_QUERY_MOST || size < WIRE_HEADER_SIZE)
       return TCP_CLOSE;
-    if (connection->in_used - at < TCP_PREFIX_SIZE + size)
+    if (tcp->in_used - at < TCP_PREFIX_SIZE + size)
       break;
-    if (!answer_one(tcp, connection, connection->in + at + TCP_PREFIX_SIZE, size, answerer, book))
+    if (!answer_one(tcp, connection, tcp->in + at + TCP_PREFIX_SIZE, size, answerer, book))
       return TCP_CLOSE;
     connection->progress++;
     at += TCP_PREFIX_SIZE + size;
   }
-  if (at) {
-    memmove(connection->in, connection->in + at, connection->in_used - at);
-    connection->in_used -= at;
-  }
+  keep_begun(tcp, connection, at);
   return TCP_WAIT;
 }
 
-static enum tcp_step read_more(struct tcp_connection *connection) {
-  if (connection->is_ending || connection->in_used == sizeof connection->in)
+/* Behind what had begun. */
+static enum tcp_step read_more(struct tcp *tcp, struct tcp_connection *connection) {
+  if (connection->begun_size)
+    memcpy(tcp->in, connection->begun, connection->begun_size);
+  tcp->in_used = connection->begun_size;
+  if (connection->is_ending || tcp->in_used == sizeof tcp->in)
     return TCP_WAIT;
-  ssize_t got = recv(connection->fd, connection->in + connection->in_used, sizeof connection->in - connection->in_used,
-                     MSG_DONTWAIT);
+  ssize_t got = recv(connection->fd, tcp->in + tcp->in_used, sizeof tcp->in - tcp->in_used, MSG_DONTWAIT);
   if (got > 0) {
-    connection->in_used += (size_t)got;
+    tcp->in_used += (size_t)got;
     return TCP_AGAIN;
   }
   if (got == 0) {
@@ -277,7 +295,7 @@ static enum tcp_step serve(struct tcp *tcp, struct tcp_connection *connection, s
     if (step != TCP_AGAIN)
       return step;
   }
-  enum tcp_step read = read_more(connection);
+  enum tcp_step read = read_more(tcp, connection);
   if (read == TCP_CLOSE)
     return TCP_CLOSE;
   enum tcp_step step = answer_buffered(tcp, connection, answerer, book);
