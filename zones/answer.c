@@ -339,7 +339,8 @@ size_t answer_query(struct answerer *answerer, const struct book *book, const st
   struct reply reply;
   size_t limit = message_limit(answerer, query, client, room);
   init_reply(&reply, answerer, book, query, client);
-  struct tsig tsig = {.verdict = TSIG_NONE};
+  struct tsig tsig;
+  tsig.verdict = TSIG_NONE; /* the rest, a kilobyte, is read only with another verdict */
   uint64_t now_s = query->tsig_at ? (uint64_t)time(NULL) : 0;
   if (query->tsig_at && query->rcode != RCODE_FORMERR &&
       tsig_verify(book->keys, query->packet, query->size, now_s, &tsig) != TSIG_GOOD)

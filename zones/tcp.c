@@ -13,12 +13,13 @@
 /* No query that we can answer comes near this; a longer one ends its connection. */
 #define TCP_QUERY_MOST 4096u
 #define TCP_PREFIX_SIZE 2u
+#define TCP_PENDING_MOST (1u << 20) /* bytes of unsent replies, all connections of a worker together */
 
 struct tcp_connection {
   struct tcp_connection *older, *newer; /* by last activity; free ones are linked by newer */
   int fd;                               /* -1: free */
   int64_t active_ms; /* of the last whole query or reply; single bytes do not count, or a dripping peer would stay */
-  uint8_t *begun; /* what came of a query that is not whole yet, or waits for the peer to read; heap */
+  uint8_t *begun;    /* what came of a query that is not whole yet, or waits for the peer to read; heap */
   size_t begun_size;
   uint8_t *pending; /* a reply that the peer did not take whole; heap */
   size_t pending_size, pending_sent;
@@ -31,6 +32,7 @@ struct tcp {
   int epoll;
   uint32_t limit, used, per_client;
   int64_t idle_ms;
+  size_t pending_total; /* bytes */
   struct transfers *transfers;
   struct tcp_connection **all; /* allocated when first needed, kept */
   uint32_t all_count;
@@ -76,11 +78,17 @@ static void link_newest(struct tcp *tcp, struct tcp_connection *connection) {
   tcp->newest = connection;
 }
 
+static void drop_pending(struct tcp *tcp, struct tcp_connection *connection) {
+  if (connection->pending)
+    tcp->pending_total -= connection->pending_size;
+  free(connection->pending);
+  connection->pending = NULL;
+}
+
 static void close_connection(struct tcp *tcp, struct tcp_connection *connection, struct board_worker *board) {
   close(connection->fd);
   connection->fd = -1;
-  free(connection->pending);
-  connection->pending = NULL;
+  drop_pending(tcp, connection);
   free(connection->begun);
   connection->begun = NULL;
   unlink_connection(tcp, connection);
@@ -167,8 +175,24 @@ void tcp_accept(struct tcp *tcp, int listening, int64_t now_ms, struct answerer 
   }
 }
 
+/* Closes those that have been stuck longest until so many bytes more keep within the bound. */
+static void make_room_for_pending(struct tcp *tcp, size_t size, struct board_worker *board) {
+  struct tcp_connection *connection = tcp->oldest;
+  while (connection && tcp->pending_total + size > TCP_PENDING_MOST) {
+    struct tcp_connection *newer = connection->newer;
+    if (connection->pending) {
+      board_count(board, BOARD_TCP_TIMEOUT);
+      close_connection(tcp, connection, board);
+    }
+    connection = newer;
+  }
+}
+
 /* Keeps what the peer did not take, and reads no more until it has. */
-static bool keep_pending(struct tcp *tcp, struct tcp_connection *connection, const uint8_t *data, size_t size) {
+static bool keep_pending(struct tcp *tcp, struct tcp_connection *connection, const uint8_t *data, size_t size,
+                         struct board_worker *board) {
+  make_room_for_pending(tcp, size, board);
+  tcp->pending_total += size;
   connection->pending = mem_alloc(size);
   memcpy(connection->pending, data, size);
   connection->pending_size = size;
@@ -177,14 +201,14 @@ static bool keep_pending(struct tcp *tcp, struct tcp_connection *connection, con
   return epoll_ctl(tcp->epoll, EPOLL_CTL_MOD, connection->fd, &event) == 0;
 }
 
-static bool send_reply(struct tcp *tcp, struct tcp_connection *connection, size_t size) {
+static bool send_reply(struct tcp *tcp, struct tcp_connection *connection, size_t size, struct board_worker *board) {
   wire_set_u16(tcp->reply, (uint16_t)size);
   size += TCP_PREFIX_SIZE;
   ssize_t sent = send(connection->fd, tcp->reply, size, MSG_NOSIGNAL | MSG_DONTWAIT);
   if (sent < 0 && errno != EAGAIN && errno != EINTR)
     return false;
   size_t done = sent < 0 ? 0 : (size_t)sent;
-  return done == size || keep_pending(tcp, connection, tcp->reply + done, size - done);
+  return done == size || keep_pending(tcp, connection, tcp->reply + done, size - done, board);
 }
 
 /* Well-formed and in our class; whether the client may have the zone is for zones/transfer to say. */
@@ -218,7 +242,7 @@ static bool answer_one(struct tcp *tcp, struct tcp_connection *connection, const
   }
   size_t length =
       answer_query(answerer, book, &query, &connection->client, tcp->reply + TCP_PREFIX_SIZE, WIRE_MESSAGE_MOST);
-  return send_reply(tcp, connection, length);
+  return send_reply(tcp, connection, length, answerer->board);
 }
 
 enum tcp_step { TCP_WAIT, TCP_AGAIN, TCP_CLOSE };
@@ -281,8 +305,7 @@ static enum tcp_step flush_pending(struct tcp *tcp, struct tcp_connection *conne
   connection->pending_sent += (size_t)sent;
   if (connection->pending_sent < connection->pending_size)
     return TCP_WAIT;
-  free(connection->pending);
-  connection->pending = NULL;
+  drop_pending(tcp, connection);
   connection->progress++;
   struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.ptr = connection};
   return epoll_ctl(tcp->epoll, EPOLL_CTL_MOD, connection->fd, &event) == 0 ? TCP_AGAIN : TCP_CLOSE;

@@ -1,7 +1,8 @@
 /* zones/tcp.h
  * A worker's TCP side (RFC 7766): connections accepted on its own listening sockets, queries in any slicing and
  * pipelined, replies in order. Memory is bounded: a fixed number of connections, each of which holds at most
- * one unfinished query and one unsent reply; a peer that does not read is not read from. One struct tcp a worker thread. */
+ * one unfinished query and one unsent reply; a peer that does not read is not read from. One struct tcp a worker
+ * thread. */
 #ifndef GSLB_ZONES_TCP_H
 #define GSLB_ZONES_TCP_H
 

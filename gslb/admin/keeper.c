@@ -180,15 +180,14 @@ static void checkpoint(struct keeper *keeper) {
   int64_t now_ms = house_now_ms(keeper->links.house);
   struct errbuf err;
   struct store_txn *txn;
-  enum status status = store_begin(sources->live, true, &txn, &err);
-  if (status == STATUS_OK) {
-    status = store_note_time(txn, now_ms);
-    if (status == STATUS_OK)
-      status = store_commit(txn, &err);
+  /* a time that cannot be noted now will be with the next checkpoint */
+  if (store_begin(sources->live, true, &txn, &err) == STATUS_OK) {
+    if (store_note_time(txn, now_ms) == STATUS_OK)
+      store_commit(txn, &err);
     else
       store_abort(txn);
   }
-  status = store_checkpoint(sources->live, view_config(keeper->view)->server.state, now_ms, &err);
+  enum status status = store_checkpoint(sources->live, view_config(keeper->view)->server.state, now_ms, &err);
   if (status == STATUS_OK)
     atomic_store_explicit(&keeper->links.board->gauges[BOARD_CHECKPOINT_MS], now_ms, memory_order_relaxed);
   else

@@ -138,7 +138,7 @@ class Knot(NameServer):
             host, port = self.primary
             remotes += f"  - id: primary\n    address: {host}@{port}\n    via: {self.host}\n{key}"
             acls += f"  - id: in\n    address: 127.0.0.0/8\n    action: notify\n{key}"
-            zone += "    acl: [out, in]\n    master: primary\n    refresh-min-interval: 1\n    retry-min-interval: 1\n"
+            zone += "    acl: [out, in]\n    master: primary\n    refresh-min-interval: 2\n    retry-min-interval: 1\n"
         else:
             zone += "    acl: [out]\n    zonefile-load: difference\n"
         if self.notify:
@@ -170,6 +170,7 @@ key:
         self.write("knot.conf", text)
 
     def launch(self):
+        (self.directory / "db").mkdir(exist_ok=True)
         self.run("/usr/sbin/knotd", "-c", self.directory / "knot.conf")
 
 

@@ -9,6 +9,7 @@ import dns.message
 import dns.tsig
 import dns.tsigkeyring
 
+from tests.system.account import tell
 from tests.system.harness import Case, Gslbd
 from tests.system.message import (AA, AD, ANY, BADVERS, CD, CH, COOKIE, DO, EXPIRE, HS, IN, KEEPALIVE, NOERROR, NOTAUTH, NOTIMP,
                                   NSID, PADDING, QR, RA, RD, REFUSED, TC, Z, Reply, make, number, opt, option, over_tcp, over_udp,
@@ -173,7 +174,8 @@ CHECKS = [
     ("edns2", make("example.com", additional=[opt(version=2)]), edns(badvers()), False),
     ("edns255", make("example.com", additional=[opt(version=255)]), edns(badvers()), False),
     ("ednsopt", make("example.com", additional=[opt(UNKNOWN)]), edns(without_echo(soa()), codes=()), False),
-    ("ednsopt with data", make("example.com", additional=[opt(option(UNKNOWN_CODE, b"abcd") * 3)]), edns(without_echo(soa())), False),
+    ("ednsopt with data", make("example.com",
+     additional=[opt(option(UNKNOWN_CODE, b"abcd") * 3)]), edns(without_echo(soa())), False),
     ("edns1opt", make("example.com", additional=[opt(UNKNOWN, version=1)]), edns(badvers()), False),
     ("edns1 do", make("example.com", additional=[opt(version=1, flags=DO)]),
      lambda reply: badvers(do=bool(reply.edns_flags & DO))(reply), False),
@@ -194,14 +196,16 @@ CHECKS = [
     ("ednstcp keepalive", make("example.com", additional=[opt(option(KEEPALIVE))]), edns(soa()), True),
     ("edns1tcp", make("example.com", additional=[opt(version=1)]), edns(badvers()), True),
     ("do in TCP", make("example.com", additional=[opt(flags=DO)]), edns(soa(), do=True), True),
-    ("edns@512", make("example.com", "TXT", additional=[opt(payload=512, flags=DO)]), edns(within(512, truncated), do=True), False),
+    ("edns@512", make("example.com", "TXT",
+     additional=[opt(payload=512, flags=DO)]), edns(within(512, truncated), do=True), False),
     ("edns@0", make("example.com", "TXT", additional=[opt(payload=0, flags=DO)]), edns(within(512, truncated), do=True), False),
     ("edns@1232", make("example.com", "TXT", additional=[opt(payload=1232)]), edns(within(1232, truncated)), False),
     ("edns@65535", make("example.com", "TXT", additional=[opt(payload=65535)]), edns(within(1232)), False),
     ("dns@512", make("example.com", "TXT"), plain(within(512, truncated)), False),
     ("big in TCP", make("example.com", "TXT", additional=[opt(payload=512)]), edns(rcodes(NOERROR)), True),
     ("ANY", make("example.com", "ANY"), plain(rcodes(NOERROR, REFUSED, NOTIMP)), False),
-    ("ANY with EDNS", make("example.com", "ANY", additional=[opt()]), edns(within(1232, rcodes(NOERROR, REFUSED, NOTIMP))), False),
+    ("ANY with EDNS", make("example.com", "ANY",
+     additional=[opt()]), edns(within(1232, rcodes(NOERROR, REFUSED, NOTIMP))), False),
     ("class ANY", make("example.com", "SOA", ANY), plain(rcodes(NOERROR, REFUSED)), False),
     ("class CH", make("version.bind", "TXT", CH), plain(rcodes(NOERROR, REFUSED)), False),
     ("class CH of the zone's name", make("example.com", "SOA", CH), plain(rcodes(REFUSED, NOTIMP, NOTAUTH)), False),
@@ -248,7 +252,7 @@ class EdnsCompliance(Case):
         for name, packet, judge, tcp in CHECKS:
             with self.subTest(check=name):
                 self.assertEqual(self.findings(packet, judge, tcp), [])
-        print(f"{len(CHECKS)} checks")
+        tell(f"{len(CHECKS)} checks")
 
     def test_a_response_is_not_answered(self):
         for flags in (QR, QR | AA, QR | RD | RA):

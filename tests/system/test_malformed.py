@@ -1,5 +1,7 @@
 """Malformed packets of many kinds, made by rule, against the programs built with AddressSanitizer and UBSan: after each
 group the server still answers, with the same processes, and its log tells of no defect."""
+import contextlib
+import os
 import random
 import socket
 import struct
@@ -9,8 +11,12 @@ import unittest
 import dns.message
 import dns.name
 
+from tests.system.account import tell
 from tests.system.harness import ASAN_BUILD, Case, Gslbd, ZONE, framed, read_framed
+from tests.system.length import count
 
+DATAGRAMS, STREAMS, MUTATIONS = 31440, 14440, count(20000, 200000)
+GROWTH_MOST = 16 << 20  # of the dns process, over all of one of these; a sanitizer keeps books of its own
 SERVICES = {"services": [
     {"name": "www.example.com", "ttl": {"max": "30s", "min": "5s"}, "method": "weighted", "answers": 2, "srv": "_https._tcp",
      "members": [{"name": f"m{i}", "addresses": [f"127.0.0.{i}", f"2001:db8::{i}"], "srv_port": 443} for i in range(1, 5)]}]}
@@ -181,38 +187,89 @@ def records():
     return kinds
 
 
-def mutated(count=3000, seed=20261121):
+def mutated(amount=3000, seed=20261121):
     """Good queries with some bytes changed, added or left out; the same ones in each run."""
     chance = random.Random(seed)
     names_asked = ("www", "static", "big", "alias", "x.wild", "host.sub", "_https._tcp.www", "m1.www", "nothing")
     good = [header(ar=1) + question(dns.name.from_text(f"{name}.example.com").to_wire(), rdtype) + OPT
             for name in names_asked for rdtype in (1, 28, 33, 16, 255)]
-    kinds = {}
-    for number in range(count):
-        packet = bytearray(chance.choice(good))
-        for _ in range(chance.randint(1, 6)):
-            place = chance.randrange(2, len(packet)) if len(packet) > 2 else 0
-            action = chance.randrange(4)
-            if action == 0:
-                packet[place] = chance.randrange(256)
-            elif action == 1:
-                packet[place] ^= 1 << chance.randrange(8)
-            elif action == 2:
-                del packet[place:place + chance.randint(1, 8)]
-            else:
-                packet[place:place] = chance.randbytes(chance.randint(1, 8))
-        kinds[f"mutation {number}"] = bytes(packet)
-    return kinds
+    good += [header(ar=1) + question(SOME_NAME) + opt(rdata=rdata) for rdata in OPTIONS]
+    return {f"mutation {number} of {seed}": edited(chance.choice(good), chance) for number in range(amount)}
+
+
+# options that the server understands: those that are checked byte by byte
+OPTIONS = (struct.pack("!HHHBB", 8, 7, 1, 24, 0) + b"\xc0\0\2", struct.pack("!HHHBB", 8, 11, 2, 56, 0) + b"\x20\1\x0d\xb8\0\0\0",
+           struct.pack("!HH", 10, 8) + b"12345678", struct.pack("!HH", 10, 24) + b"12345678" * 3,
+           struct.pack("!HHHH", 3, 0, 11, 0), struct.pack("!HHHH", 12, 4, 0, 0))
+
+
+def edited(packet, chance):
+    """The packet with one to six edits."""
+    packet = bytearray(packet)
+    for _ in range(chance.randint(1, 6)):
+        place = chance.randrange(2, len(packet)) if len(packet) > 2 else 0
+        action = chance.randrange(4)
+        if action == 0:
+            packet[place:place + 1] = [chance.randrange(256)]
+        elif action == 1 and packet:
+            packet[place] ^= 1 << chance.randrange(8)
+        elif action == 2:
+            del packet[place:place + chance.randint(1, 8)]
+        else:
+            packet[place:place] = chance.randbytes(chance.randint(1, 8))
+    return bytes(packet)
 
 
 RULES = (truncated, lying_counts, compression, names, edns, headers, records)
+
+
+def many(amount, seed):
+    """So many different malformed packets: all that the rules make, then those with edits."""
+    chance = random.Random(seed)
+    made = [(kind, packet) for rule in RULES for kind, packet in rule().items()]
+    kinds, seen = {}, set()
+    while len(kinds) < amount:
+        number = len(kinds)
+        kind, packet = made[number % len(made)]
+        if number >= len(made):
+            packet = edited(packet, chance)
+        while packet in seen:
+            packet += chance.randbytes(chance.randint(1, 8))
+        seen.add(packet)
+        kinds[f"{number}: {kind}"] = packet
+    return kinds
+
+
+def streams(amount, seed):
+    """So many different streams of bytes over TCP: packets in frames that fit, lie, end too early, or stand in each other."""
+    chance = random.Random(seed)
+    for number, (kind, packet) in enumerate(many(amount, seed).items()):
+        form = number % 7
+        packet = packet[:65535]
+        stream = framed(packet)
+        if form == 1:
+            stream = struct.pack("!H", chance.randrange(65536)) + packet
+        elif form == 2:
+            stream = stream[:chance.randrange(len(stream) + 1)]
+        elif form == 3:
+            stream = framed(GOOD) + stream + framed(GOOD)
+        elif form == 4:
+            stream = struct.pack("!H", max(0, len(packet) - chance.randint(1, 9))) + packet
+        elif form == 5:
+            stream = edited(stream * chance.randint(1, 3), chance)
+        elif form == 6:
+            stream = packet  # no frame at all
+        yield f"{kind}, form {form}", stream
 
 
 @unittest.skipUnless((ASAN_BUILD / "gslbd").exists(), "make BUILD=build/asan SANITIZE=1 builds what this needs")
 class Malformed(Case):
     @classmethod
     def setUpClass(cls):
-        cls.gslbd = cls.share(Gslbd(SERVICES, zone=ZONE + EXTRA_ZONE, build=ASAN_BUILD))
+        cls.gslbd = Gslbd(SERVICES, zone=ZONE + EXTRA_ZONE, build=ASAN_BUILD)
+        # what was freed is given back soon, so that growth shows
+        cls.gslbd.environment["ASAN_OPTIONS"] = f"{os.environ.get('ASAN_OPTIONS', '')}:quarantine_size_mb=1"
+        cls.share(cls.gslbd)
         cls.pids = {name: row["pid"] for name, row in cls.gslbd.processes().items()}
 
     def tearDown(self):
@@ -276,7 +333,54 @@ class Malformed(Case):
         self.assertEqual(dns.message.from_wire(replies["EDNS version 1"]).rcode(), 16)
 
     def test_mutations(self):
+        with self.no_growth():
+            for start in range(0, MUTATIONS, 5000):
+                self.over_udp(mutated(min(5000, MUTATIONS - start), 20261121 + start))
+
+    @contextlib.contextmanager
+    def no_growth(self):
+        """The resident memory of the dns process stays about the same, once it has met what it allocates for good."""
         self.over_udp(mutated())
+        with socket.create_connection((self.gslbd.host, self.gslbd.port), 5) as sock:
+            sock.sendall(framed(GOOD))
+            read_framed(sock)
+        before = self.memory()
+        yield
+        growth = self.memory() - before
+        tell(f"{self._testMethodName}: memory grew by {growth / (1 << 20):.1f} MB")
+        self.assertLess(growth, GROWTH_MOST)
+
+    def memory(self):
+        with open(f"/proc/{self.pids['dns']}/status", encoding="ascii") as status:
+            return next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) * 1024
+
+    def test_thousands_of_datagrams(self):
+        kinds = list(many(DATAGRAMS, 20261122).items())
+        with self.no_growth():
+            for start in range(0, len(kinds), 5000):
+                self.over_udp(dict(kinds[start:start + 5000]))
+        self.assertEqual(len({packet for _, packet in kinds}), DATAGRAMS)
+
+    def test_thousands_of_streams(self):
+        done = 0
+        with self.no_growth():
+            for kind, stream in streams(STREAMS, 20261123):
+                self.one_stream(kind, stream)
+                done += 1
+        self.assertEqual(done, STREAMS)
+
+    def one_stream(self, kind, stream):
+        """Whatever comes back is replies to queries, whole, and readable."""
+        with socket.create_connection((self.gslbd.host, self.gslbd.port), 5) as sock:
+            try:
+                sock.sendall(stream)
+                sock.shutdown(socket.SHUT_WR)
+                while (reply := read_framed(sock)) is not None:
+                    self.assertGreaterEqual(len(reply), 12, kind)
+                    self.assertTrue(reply[2] & 0x80, kind)
+                    dns.message.from_wire(reply[:2] + bytes([reply[2] & 0x87]) + reply[3:])
+            except OSError:
+                pass  # hanging up on nonsense is right
 
     def test_over_tcp(self):
         for rule in RULES:

@@ -4,6 +4,7 @@ import signal
 import time
 
 from tests.system.harness import Case, ZONE, eventually
+from tests.system.length import count
 
 ALONE = True  # loads both processors
 
@@ -50,6 +51,25 @@ class Reload(Case):
         self.assertEqual(len(daemon.answers("www.example.com")), 3)
         self.assertIn(str(2026112102 + RELOADS - 1), daemon.answers("example.com", "SOA")[0])
         self.assertEqual({row["restarts"] for name, row in daemon.processes().items() if name != "supervisor"}, {0})
+
+    def test_reload_every_half_second_loses_nothing(self):
+        for round_number in range(count(1, 3)):
+            daemon = self.start(services(2))
+            load = self.start_load(daemon, "www.example.com/1", "static.example.com/1", "nothing.example.com/1", "www.example.com/28",
+                                   rate=5000, seconds=60)
+            start, reloads = time.monotonic(), count(8, 20)
+            for i in range(reloads):
+                daemon.extra = services(2 + i % 2)
+                daemon.write_config()
+                daemon.write_zone("example.com", ZONE.replace("2026112101", str(2026112102 + i)))
+                self.reload_well(daemon)
+                time.sleep(max(0.0, start + (i + 1) / 2 - time.monotonic()))
+            account = load.finish()
+            with self.subTest(round=round_number, account=account):
+                self.assertEqual((account["lost"], account["refused"], account["not_sent"], account["strange"], account["repeated"]), (0,) * 5)
+                self.assertEqual(set(account["rcodes"]), {"0", "3"})
+                self.assertGreater(account["sent"], 0.8 * 5000 * reloads / 2)
+                self.assertEqual({row["restarts"] for name, row in daemon.processes().items() if name != "supervisor"}, {0})
 
     def test_new_names_are_served_when_reload_returns(self):
         daemon = self.start(services(1))
