@@ -235,11 +235,12 @@ static void count_reply(const struct reply *reply) {
   static const uint8_t counters[] = {
       [RCODE_NOERROR] = BOARD_NOERROR,   [RCODE_FORMERR] = BOARD_FORMERR, [RCODE_SERVFAIL] = BOARD_SERVFAIL,
       [RCODE_NXDOMAIN] = BOARD_NXDOMAIN, [RCODE_NOTIMP] = BOARD_NOTIMP,   [RCODE_REFUSED] = BOARD_REFUSED,
+      [RCODE_NOTAUTH] = BOARD_NOTAUTH,
   };
   struct board_worker *board = reply->answerer->board;
   if (reply->rcode == RCODE_BADVERS)
     board_count(board, BOARD_BADVERS);
-  else if (reply->rcode < sizeof counters)
+  else if (reply->rcode < sizeof counters && counters[reply->rcode])
     board_count(board, counters[reply->rcode]);
   if (reply->is_truncated)
     board_count(board, BOARD_TRUNCATED);

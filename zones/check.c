@@ -133,10 +133,9 @@ static void check_size(struct checker *checker, const struct tree_node *node) {
 }
 
 const struct tree_rrset *check_collision(const struct config *config, const struct tree_node *node) {
-  static const uint16_t addresses[] = {TYPE_A, TYPE_AAAA, 0}, https[] = {TYPE_A, TYPE_AAAA, TYPE_HTTPS, 0},
-                        srv[] = {TYPE_SRV, 0}, mx[] = {TYPE_MX, 0};
+  static const uint16_t addresses[] = {TYPE_A, TYPE_AAAA, 0}, srv[] = {TYPE_SRV, 0}, mx[] = {TYPE_MX, 0};
   const struct config_service *service = &config->services[node->service];
-  const uint16_t *types = service->https.is_given ? https : addresses;
+  const uint16_t *types = addresses;
   if (node->flags & IMAGE_SRV)
     types = srv;
   else if (node->flags & IMAGE_MEMBER)
@@ -150,7 +149,9 @@ const struct tree_rrset *check_collision(const struct config *config, const stru
     if (rrset)
       return rrset;
   }
-  return NULL;
+  bool is_service = !(node->flags & (IMAGE_SRV | IMAGE_MEMBER));
+  const struct tree_rrset *https = is_service && service->https.is_given ? tree_rrset(node, TYPE_HTTPS) : NULL;
+  return !https && is_service && service->svcb.is_given ? tree_rrset(node, TYPE_SVCB) : https;
 }
 
 static void check_balanced(struct checker *checker, const struct tree_node *node) {

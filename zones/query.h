@@ -73,6 +73,15 @@ enum edns_option { /* IANA, EDNS0 option codes */
                    OPTION_ERROR = 15,
 };
 
+enum extended_error { /* RFC 8914 section 4 */
+                      ERROR_NONE = -1,
+                      ERROR_STALE_ANSWER = 3,
+                      ERROR_NOT_READY = 14,
+                      ERROR_PROHIBITED = 18,
+                      ERROR_NOT_AUTHORITATIVE = 20,
+                      ERROR_NOT_SUPPORTED = 21,
+};
+
 #define QUERY_COOKIE_MOST 40u
 
 struct query {

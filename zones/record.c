@@ -118,24 +118,26 @@ static void put_hints(struct writer *writer, const struct config_member *member,
       writer_bytes(writer, member->addresses[i].bytes, addr_length(&member->addresses[i]));
 }
 
-struct table_row record_https(struct arena *arena, const struct config_service *service, size_t index, uint32_t ttl_s,
-                              const bool *is_held) {
+struct table_row record_binding(struct arena *arena, const struct config_service *service, size_t index, uint16_t type,
+                                uint32_t ttl_s, const bool *is_held) {
   const struct config_member *member = &service->members[index];
+  const struct config_binding *binding = type == TYPE_HTTPS ? &service->https : &service->svcb;
   struct draft draft;
   struct name target;
-  if (!service->https.is_given)
+  if (!binding->is_given)
     return (struct table_row){0};
   if (!target_name(service, member, &target)) /* below a wildcard members have no names: the owner stands in */
     target = (struct name){.size = 1};
-  open_draft(&draft, TYPE_HTTPS, ttl_s);
+  open_draft(&draft, type, ttl_s);
   writer_u16(&draft.writer, 1);
   size_t target_at = draft.writer.used;
   writer_bytes(&draft.writer, target.wire, target.size);
-  put_alpn(&draft.writer, service->https.alpn);
-  if (service->https.port) {
+  put_alpn(&draft.writer, binding->alpn);
+  uint16_t port = binding->port ? binding->port : member->srv_port;
+  if (port) {
     writer_u16(&draft.writer, PARAM_PORT);
     writer_u16(&draft.writer, 2);
-    writer_u16(&draft.writer, service->https.port);
+    writer_u16(&draft.writer, port);
   }
   put_hints(&draft.writer, member, 4, is_held);
   put_hints(&draft.writer, member, 6, is_held);

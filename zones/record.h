@@ -15,9 +15,10 @@ struct table_row record_addresses(struct arena *arena, const struct config_membe
 struct table_row record_srv(struct arena *arena, const struct config_service *service, size_t member, uint32_t weight,
                             uint32_t ttl_s);
 /* RFC 2782. None for a member without srv_port. */
-struct table_row record_https(struct arena *arena, const struct config_service *service, size_t member, uint32_t ttl_s,
-                              const bool *is_held);
-/* RFC 9460: priority 1, the member's own name as target, ALPN, port, and its held addresses as hints. */
+struct table_row record_binding(struct arena *arena, const struct config_service *service, size_t member, uint16_t type,
+                                uint32_t ttl_s, const bool *is_held);
+/* HTTPS or SVCB, if the service gives them (RFC 9460): priority 1, the member's own name as target, ALPN, port, and its
+ * held addresses as hints. */
 struct table_row record_mx(struct arena *arena, const struct config_service *service, size_t member, uint32_t ttl_s);
 struct table_row record_cname(struct arena *arena, const struct config_service *service, size_t member, uint32_t ttl_s);
 

@@ -15,15 +15,6 @@
 
 enum section { SECTION_ANSWER, SECTION_AUTHORITY, SECTION_ADDITIONAL, SECTIONS };
 
-enum extended_error { /* RFC 8914 section 4 */
-                      ERROR_NONE = -1,
-                      ERROR_STALE_ANSWER = 3,
-                      ERROR_NOT_READY = 14,
-                      ERROR_PROHIBITED = 18,
-                      ERROR_NOT_AUTHORITATIVE = 20,
-                      ERROR_NOT_SUPPORTED = 21,
-};
-
 struct reply_target { /* a name in the message whose addresses are wanted */
   const struct image_node *node;
   uint16_t name_at;

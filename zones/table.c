@@ -34,7 +34,8 @@ static void make_rows(struct arena *arena, const struct config_service *service,
     list->rows[TABLE_AAAA][index] = record_addresses(arena, member, 6, ttl_s, is_held);
   }
   list->rows[TABLE_SRV][index] = record_srv(arena, service, index, state->weight, ttl_s);
-  list->rows[TABLE_HTTPS][index] = record_https(arena, service, index, ttl_s, is_held);
+  list->rows[TABLE_HTTPS][index] = record_binding(arena, service, index, TYPE_HTTPS, ttl_s, is_held);
+  list->rows[TABLE_SVCB][index] = record_binding(arena, service, index, TYPE_SVCB, ttl_s, is_held);
   list->rows[TABLE_MX][index] = record_mx(arena, service, index, ttl_s);
   list->rows[TABLE_CNAME][index] = record_cname(arena, service, index, ttl_s);
 }
@@ -120,6 +121,7 @@ struct table *table_build(const struct config_service *service, const struct ser
   table->may_have[TABLE_A] = table->may_have[TABLE_AAAA] = service->answer == ANSWER_ADDRESSES;
   table->may_have[TABLE_SRV] = service->srv != NULL;
   table->may_have[TABLE_HTTPS] = service->https.is_given;
+  table->may_have[TABLE_SVCB] = service->svcb.is_given;
   table->may_have[TABLE_MX] = service->answer == ANSWER_MX;
   struct row_list list;
   for (int type = 0; type < TABLE_TYPES; type++)
@@ -160,6 +162,8 @@ int table_type_of(uint16_t type) {
     return TABLE_SRV;
   case TYPE_HTTPS:
     return TABLE_HTTPS;
+  case TYPE_SVCB:
+    return TABLE_SVCB;
   case TYPE_MX:
     return TABLE_MX;
   case TYPE_CNAME:

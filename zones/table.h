@@ -33,7 +33,7 @@ struct table_set { /* the members that may be drawn for one type and class of cl
   struct alias_cell *cells; /* for METHOD_WEIGHTED */
 };
 
-enum table_type { TABLE_A, TABLE_AAAA, TABLE_SRV, TABLE_HTTPS, TABLE_MX, TABLE_CNAME, TABLE_TYPES };
+enum table_type { TABLE_A, TABLE_AAAA, TABLE_SRV, TABLE_HTTPS, TABLE_SVCB, TABLE_MX, TABLE_CNAME, TABLE_TYPES };
 
 struct table_view { /* the sets for one class of clients */
   struct table_set sets[TABLE_TYPES];

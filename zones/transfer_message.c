@@ -7,6 +7,7 @@
 #include "zones/record.h"
 
 #define OPT_SIZE 11u
+#define ERROR_SIZE 6u /* an extended error without text (RFC 8914) */
 
 void transfer_messages_init(struct transfer_messages *messages, const struct query *query, size_t reserve,
                             uint16_t udp_payload) {
@@ -53,6 +54,13 @@ static void put_opt(struct transfer_messages *messages, uint16_t rcode) {
   at[5] = (uint8_t)(rcode >> 4);
   wire_set_u16(at + 7, messages->query->do_bit ? 0x8000 : 0);
   message->size += OPT_SIZE;
+  if (rcode != RCODE_REFUSED)
+    return;
+  wire_set_u16(at + 9, ERROR_SIZE);
+  wire_set_u16(at + OPT_SIZE, OPTION_ERROR);
+  wire_set_u16(at + OPT_SIZE + 2, 2);
+  wire_set_u16(at + OPT_SIZE + 4, ERROR_PROHIBITED);
+  message->size += ERROR_SIZE;
 }
 
 static void open_message(struct transfer_messages *messages) {
@@ -119,7 +127,7 @@ static void put_owner(struct transfer_messages *messages, struct writer *writer,
 
 static bool put_record(struct transfer_messages *messages, const struct transfer_record *record) {
   struct transfer_message *message = messages->last;
-  size_t kept = messages->reserve + (has_opt(messages) ? OPT_SIZE : 0);
+  size_t kept = messages->reserve + (has_opt(messages) ? OPT_SIZE + ERROR_SIZE : 0);
   struct writer writer = {.base = message->bytes, .used = message->size, .limit = WIRE_MESSAGE_MOST - kept};
   if (messages->answers == UINT16_MAX ||
       writer.limit < writer.used + record->owner_size + RECORD_HEAD_SIZE - 2u + record->size)

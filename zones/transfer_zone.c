@@ -102,8 +102,8 @@ static bool freeze_member(struct arena *arena, const struct image_node *node, co
     *out = record_addresses(arena, made, type == TYPE_A ? 4 : 6, ttl_s, is_held);
   else if (type == TYPE_SRV)
     *out = record_srv(arena, service, member, made->weight, ttl_s);
-  else if (type == TYPE_HTTPS)
-    *out = record_https(arena, service, member, ttl_s, is_held);
+  else if (type == TYPE_HTTPS || type == TYPE_SVCB)
+    *out = record_binding(arena, service, member, type, ttl_s, is_held);
   else if (type == TYPE_MX)
     *out = record_mx(arena, service, member, ttl_s);
   else if (type == TYPE_CNAME)
@@ -173,7 +173,7 @@ static bool is_frozen(const struct transfer_zone *zone, const struct image_node 
   return node->service != IMAGE_NONE && zone->config->zones[zone->index].transfer_balanced == ZONE_BALANCED_FREEZE;
 }
 
-static const uint16_t balanced_types[] = {TYPE_A, TYPE_AAAA, TYPE_SRV, TYPE_HTTPS, TYPE_MX, TYPE_CNAME};
+static const uint16_t balanced_types[] = {TYPE_A, TYPE_AAAA, TYPE_SRV, TYPE_HTTPS, TYPE_SVCB, TYPE_MX, TYPE_CNAME};
 
 /* Nodes */
 

@@ -61,7 +61,7 @@ static void write_queries(FILE *out, const struct board *board) {
   static const struct counter_sample rcodes[] = {{"NOERROR", BOARD_NOERROR},   {"FORMERR", BOARD_FORMERR},
                                                  {"SERVFAIL", BOARD_SERVFAIL}, {"NXDOMAIN", BOARD_NXDOMAIN},
                                                  {"NOTIMP", BOARD_NOTIMP},     {"REFUSED", BOARD_REFUSED},
-                                                 {"BADVERS", BOARD_BADVERS}};
+                                                 {"NOTAUTH", BOARD_NOTAUTH},   {"BADVERS", BOARD_BADVERS}};
   static const struct counter_sample drops[] = {{"short", BOARD_DROPPED_SHORT},
                                                 {"response", BOARD_DROPPED_RESPONSE},
                                                 {"send_failed", BOARD_SEND_FAILED},

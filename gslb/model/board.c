@@ -22,6 +22,7 @@ const char *board_counter_name(enum board_counter counter) {
       [BOARD_NXDOMAIN] = "nxdomain",
       [BOARD_NOTIMP] = "notimp",
       [BOARD_REFUSED] = "refused",
+      [BOARD_NOTAUTH] = "notauth",
       [BOARD_BADVERS] = "badvers",
       [BOARD_TRUNCATED] = "truncated",
       [BOARD_DROPPED_SHORT] = "dropped_short",

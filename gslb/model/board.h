@@ -25,6 +25,7 @@ enum board_counter {
   BOARD_NXDOMAIN,
   BOARD_NOTIMP,
   BOARD_REFUSED,
+  BOARD_NOTAUTH, /* TSIG that does not verify, NOTIFY and transfers of what is no zone of ours */
   BOARD_BADVERS,
   BOARD_TRUNCATED,
   BOARD_DROPPED_SHORT,    /* less than a header */

@@ -12,6 +12,8 @@
 #include "gslb/base/prefix.h"
 #include "gslb/base/problem.h"
 #include "gslb/base/status.h"
+#include "gslb/model/config_service.h"
+#include "gslb/model/config_zone.h"
 #include "gslb/model/position.h"
 
 struct name_index;
@@ -64,132 +66,6 @@ struct config_control {
   struct addr listen;
   bool has_listen;
   const char *socket; /* absolute path of the unix socket; default state/control.sock */
-};
-
-enum key_algorithm { KEY_HMAC_SHA1, KEY_HMAC_SHA224, KEY_HMAC_SHA256, KEY_HMAC_SHA384, KEY_HMAC_SHA512 };
-const char *key_algorithm_name(enum key_algorithm algorithm);
-/* "hmac-sha256": as in TSIG records. */
-
-struct config_key { /* TSIG, RFC 8945 */
-  struct config_pos pos;
-  const char *name; /* lower case, without the last dot */
-  enum key_algorithm algorithm;
-  const char *secret; /* base64 */
-};
-
-enum zone_balanced { ZONE_BALANCED_OMIT, ZONE_BALANCED_FREEZE };
-enum zone_serial { ZONE_SERIAL_FILE, ZONE_SERIAL_UNIXTIME };
-
-#define CONFIG_NO_KEY UINT32_MAX
-
-struct config_zone {
-  struct config_pos pos;
-  const char *name;       /* lower case, without the last dot; "." for the root */
-  const char *file;       /* absolute; of a secondary zone: where its last copy is kept, state/secondary/NAME.zone */
-  struct addr *primaries; /* with ports; a secondary zone has at least one */
-  size_t primary_count;
-  uint32_t primary_key;          /* index into keys, or CONFIG_NO_KEY */
-  struct prefix *transfer_allow; /* who may transfer the zone: a client needs one of these and, where keys are named, */
-  size_t transfer_allow_count;   /* one of those; with neither nobody may */
-  uint32_t *transfer_keys;
-  size_t transfer_key_count;
-  enum zone_balanced transfer_balanced; /* balanced names in a transfer: left out, or all members' addresses */
-  struct addr *notify;                  /* with ports */
-  size_t notify_count;
-  uint32_t notify_key;
-  enum zone_serial serial; /* of the SOA: as in the file, or the time of compilation where that is greater */
-};
-
-struct config_site {
-  struct config_pos pos;
-  const char *name;
-  bool has_location;
-  double latitude;  /* degrees */
-  double longitude; /* degrees */
-};
-
-struct config_network { /* where clients are */
-  struct config_pos pos;
-  struct prefix prefix;
-  uint32_t *sites; /* nearest first; indices */
-  size_t site_count;
-};
-
-enum monitor_type { MONITOR_HTTP, MONITOR_TCP, MONITOR_DNS };
-const char *monitor_type_name(enum monitor_type type);
-
-struct status_range {
-  uint16_t first;
-  uint16_t last;
-};
-
-struct config_monitor {
-  struct config_pos pos;
-  const char *name;
-  enum monitor_type type;
-  uint16_t port;
-  int64_t interval_ms;
-  int64_t timeout_ms; /* below or equal to the interval */
-  uint32_t rise;
-  uint32_t fall;
-
-  const char *path;                   /* http, default "/" */
-  const char *host;                   /* http: Host header; NULL: the service's name */
-  struct status_range *expect_status; /* http; default 200-399 */
-  size_t expect_status_count;
-  const char *expect_body; /* http: substring; NULL for none */
-
-  const char *query_name;    /* dns */
-  uint16_t query_type;       /* dns, RR type number */
-  int expect_rcode;          /* dns, default 0 */
-  const char *expect_answer; /* dns: one record's data in presentation form; NULL for none */
-};
-
-enum balance_method { METHOD_WEIGHTED, METHOD_ROUND_ROBIN, METHOD_ALL, METHOD_FIRST };
-const char *balance_method_name(enum balance_method method);
-enum when_down { WHEN_DOWN_ALL, WHEN_DOWN_EMPTY, WHEN_DOWN_LAST };
-const char *when_down_name(enum when_down policy);
-
-struct config_member {
-  struct config_pos pos;
-  const char *name;       /* one label, lower case: <member>.<service> is the target of SRV records */
-  uint32_t site;          /* index into sites; UINT32_MAX for none */
-  struct addr *addresses; /* without ports */
-  struct config_pos *address_pos;
-  size_t address_count;
-  uint32_t weight;    /* 0 to 65535; 0 is answered only when nothing else is left */
-  uint16_t srv_port;  /* 0: not in SRV answers */
-  const char *target; /* answer cname or mx: the name to give; NULL: <member>.<service> (mx only) */
-};
-
-enum service_answer { ANSWER_ADDRESSES, ANSWER_CNAME, ANSWER_MX };
-
-struct config_https { /* RFC 9460; a record a drawn member with its port and its addresses as hints */
-  bool is_given;
-  const char *const *alpn; /* NULL-terminated; NULL: the key is left out */
-  uint16_t port;           /* 0: left out, so the client's default */
-};
-
-struct config_service {
-  struct config_pos pos;
-  const char *name; /* lower case, without the last dot */
-  uint32_t zone;    /* index into zones */
-  uint32_t ttl_min_s;
-  uint32_t ttl_max_s;
-  uint32_t answers;
-  enum balance_method method;
-  enum when_down when_down;
-  uint32_t *monitors; /* indices into config.monitors */
-  size_t monitor_count;
-  struct config_member *members;
-  size_t member_count;
-  const struct name_index *member_index; /* of members by name; NULL: config_find_member goes through them */
-  const char *srv;                       /* "_https._tcp", lower case; NULL for none */
-  struct config_pos srv_pos;
-  uint16_t srv_priority;
-  bool is_nearest; /* members at the site nearest to the client are preferred */
-  enum service_answer answer;
-  struct config_https https;
 };
 
 struct config {

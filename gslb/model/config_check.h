@@ -17,7 +17,7 @@ void config_check_site(struct schema_reader *reader, const struct document_node 
 void config_check_network(struct schema_reader *reader, const struct document_node *node, void *record);
 void config_check_monitor(struct schema_reader *reader, const struct document_node *node, void *record);
 void config_check_member(struct schema_reader *reader, const struct document_node *node, void *record);
-void config_check_https(struct schema_reader *reader, const struct document_node *node, void *record);
+void config_check_binding(struct schema_reader *reader, const struct document_node *node, void *record);
 void config_check_service(struct schema_reader *reader, const struct document_node *node, void *record);
 void config_check_all(struct schema_reader *reader, const struct document_node *node, void *record);
 /* config_check_all: what concerns more than one service; record is the struct config. */

@@ -176,6 +176,7 @@ static void check_cname(struct schema_reader *reader, const struct document_node
   const struct config_names *names = reader->context;
   refuse_with_cname(reader, node, "srv", service->srv != NULL);
   refuse_with_cname(reader, node, "https", service->https.is_given);
+  refuse_with_cname(reader, node, "svcb", service->svcb.is_given);
   if (service->method == METHOD_ALL)
     schema_problem(reader, config_place(node, "method"),
                    "method all cannot be given with answer cname, which is one "
@@ -228,9 +229,9 @@ static void check_nearest(struct schema_reader *reader, const struct document_no
   schema_problem(reader, place, "nearest is given, but no member has a site");
 }
 
-void config_check_https(struct schema_reader *reader, const struct document_node *node, void *record) {
-  struct config_https *https = record;
-  https->is_given = node != NULL;
+void config_check_binding(struct schema_reader *reader, const struct document_node *node, void *record) {
+  struct config_binding *binding = record;
+  binding->is_given = node != NULL;
   config_check_repeated(reader, document_find(node, "alpn"), "protocol");
 }
 

@@ -95,27 +95,27 @@ static const struct schema_row ttl_rows[] = {
 };
 static const struct schema_map ttl_map = {ROWS(ttl_rows)};
 
-static const struct schema_row https_rows[] = {
+static const struct schema_row binding_rows[] = {
     {.key = "alpn",
      .kind = SCHEMA_CUSTOM,
      .is_list = true,
-     ONE(struct config_https, alpn),
+     ONE(struct config_binding, alpn),
      .item_size = sizeof(char *),
      .read = config_read_alpn,
-     .type_help = "h2 | http/1.1 | h3",
+     .type_help = "h2 | http/1.1 | h3 | dot | doq",
      .list_least = 1,
-     .list_most = 3,
+     .list_most = 5,
      .standard_help = "none",
      .help = "Protocols that the members speak, the best first."},
     {.key = "port",
      .kind = SCHEMA_U16,
-     ONE(struct config_https, port),
+     ONE(struct config_binding, port),
      .least = 1,
      .most = 65535,
-     .standard_help = "none: 443",
+     .standard_help = "a member's srv_port, or none",
      .help = "Port of the members."},
 };
-static const struct schema_map https_map = {ROWS(https_rows), .check = config_check_https};
+static const struct schema_map binding_map = {ROWS(binding_rows), .check = config_check_binding};
 
 static const struct schema_row service_rows[] = {
     {.key = "name",
@@ -187,8 +187,13 @@ static const struct schema_row service_rows[] = {
      .help = "What the name has: A and AAAA records, one CNAME, or MX records."},
     {.key = "https",
      .kind = SCHEMA_MAP,
-     .map = &https_map,
+     .map = &binding_map,
      ONE(struct config_service, https),
      .help = "Gives the name HTTPS records (RFC 9460), with the members' addresses as hints."},
+    {.key = "svcb",
+     .kind = SCHEMA_MAP,
+     .map = &binding_map,
+     ONE(struct config_service, svcb),
+     .help = "Gives the name SVCB records (RFC 9460) likewise, for names such as _dns.example.com."},
 };
 const struct schema_map config_service_map = {ROWS(service_rows), .has_position = true, .check = config_check_service};

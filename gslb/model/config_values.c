@@ -265,7 +265,7 @@ bool config_read_name_server(struct schema_reader *reader, const struct schema_r
 
 bool config_read_alpn(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
                       void *field) {
-  static const char *const protocols[] = {"h2", "http/1.1", "h3"};
+  static const char *const protocols[] = {"h2", "http/1.1", "h3", "dot", "doq"};
   const char **out = field;
   if (!expect_scalar(reader, row, node))
     return false;
@@ -275,7 +275,8 @@ bool config_read_alpn(struct schema_reader *reader, const struct schema_row *row
       return true;
     }
   char quoted[SCALAR_QUOTED_SIZE];
-  schema_problem(reader, node, "%s \"%s\" is none of h2, http/1.1, h3", row->key, scalar_quote(node->text, quoted));
+  schema_problem(reader, node, "%s \"%s\" is none of h2, http/1.1, h3, dot, doq", row->key,
+                 scalar_quote(node->text, quoted));
   return false;
 }
 

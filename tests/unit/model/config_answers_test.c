@@ -147,7 +147,7 @@ static void config_loads_https_records(void **state) {
                                        "- {name: b.example.com, https: {}, " MEMBER "}\n"
                                        "- {name: '*.example.com', https: {alpn: [http/1.1]}, " MEMBER "}\n"
                                        "- {name: c.example.com, " MEMBER "}\n");
-  const struct config_https *https = &config->services[0].https;
+  const struct config_binding *https = &config->services[0].https;
   assert_true(https->is_given);
   assert_string_equal(https->alpn[0], "h3");
   assert_string_equal(https->alpn[1], "h2");
@@ -168,7 +168,7 @@ static void config_reports_https(void **state) {
                      "- {name: a.example.com, https: {alpn: [h2, spdy, h2], port: 0}, " MEMBER "}\n"
                      "- {name: b.example.com, https: true, " MEMBER "}\n"
                      "- {name: c.example.com, https: {alpn: [], ports: 1}, " MEMBER "}\n",
-              "F:5:44: alpn \"spdy\" is none of h2, http/1.1, h3\n"
+              "F:5:44: alpn \"spdy\" is none of h2, http/1.1, h3, dot, doq\n"
               "F:5:50: protocol \"h2\" is listed twice\n"
               "F:5:61: port is 0; it must be from 1 to 65535\n"
               "F:6:32: https must be a mapping, not a single value\n"

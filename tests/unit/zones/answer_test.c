@@ -44,6 +44,7 @@ static const char services_text[] =
     "alias.example.com}]}\n"
     "  - {name: web.example.com, answers: 1, https: {alpn: [h2, h3], port: 8443}, members: [{name: a, addresses: "
     "[127.0.0.61, \"::61\"]}]}\n"
+    "  - {name: _dns.example.com, svcb: {alpn: [dot]}, members: [{name: a, addresses: [127.0.0.62], srv_port: 853}]}\n"
     "  - {name: near.example.com, nearest: true, answers: 1, members: [{name: f, site: fra, addresses: [127.0.0.71]}, "
     "{name: n, site: nyc, addresses: [127.0.0.72]}]}\n"
     "  - {name: \"*.app.example.com\", method: all, members: [{name: a, addresses: [127.0.0.31]}, {name: b, addresses: "
@@ -377,6 +378,10 @@ static void balanced_mx_cname_and_https_are_answered(void **state) {
          "web.example.com. 60 IN HTTPS 1 a.web.example.com. alpn=h2,h3 port=8443 ipv4hint=127.0.0.61 "
          "ipv6hint=::61",
          "", "a.web.example.com. 60 IN A 127.0.0.61|a.web.example.com. 60 IN AAAA ::61");
+  /* the port is the member's where the service names none */
+  expect(ask("_dns.example.com", LDNS_RR_TYPE_SVCB), LDNS_RCODE_NOERROR, true,
+         "_dns.example.com. 60 IN SVCB 1 a._dns.example.com. alpn=dot port=853 ipv4hint=127.0.0.62", "",
+         "a._dns.example.com. 60 IN A 127.0.0.62");
 }
 
 static void reply_keeps_the_case_and_flags_of_the_query(void **state) {
