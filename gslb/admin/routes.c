@@ -42,17 +42,11 @@ static void get_service(struct visit *visit) {
     reply_json(visit->call, 200, view_service(visit->view, service));
 }
 
-static bool is_health_name(const char *word) {
-  for (int state = HEALTH_UNKNOWN; state <= HEALTH_DOWN; state++)
-    if (strcmp(word, health_name((enum health)state)) == 0)
-      return true;
-  return false;
-}
-
 static void get_members(struct visit *visit) {
   struct view_filter filter = {http_call_query(visit->call, "service"), http_call_query(visit->call, "state"),
                                http_call_query(visit->call, "site")};
-  if (filter.state && !is_health_name(filter.state))
+  enum health state;
+  if (filter.state && health_parse(filter.state, &state) != STATUS_OK)
     reply_problem(visit->call, 400, "state is one of unknown, up, degraded, draining, down, not \"%s\"", filter.state);
   else if (filter.service && config_find_service(view_config(visit->view), filter.service) == SIZE_MAX)
     reply_problem(visit->call, 404, "no service is called \"%s\"", filter.service);

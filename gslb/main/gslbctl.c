@@ -254,13 +254,6 @@ static int parse_options(int argc, char **argv, struct ctl_line *line) {
   return line->config && line->socket ? ctl_misuse("either --config or --socket, not both") : -1;
 }
 
-static bool is_health_name(const char *word) {
-  for (int state = HEALTH_UNKNOWN; state <= HEALTH_DOWN; state++)
-    if (strcmp(word, health_name((enum health)state)) == 0)
-      return true;
-  return false;
-}
-
 static struct config *load_config(const char *path) {
   struct problems problems = {0};
   struct config *config = config_load(path, &problems);
@@ -286,7 +279,8 @@ static int check_words(const struct ctl_line *line, const struct command **comma
     return ctl_misuse("%s needs a name", line->words[0]);
   if (line->count - 1 > (*command)->arguments_most)
     return ctl_misuse("%s is one argument too many", line->words[(*command)->arguments_most + 1]);
-  if (line->state && !is_health_name(line->state))
+  enum health state;
+  if (line->state && health_parse(line->state, &state) != STATUS_OK)
     return ctl_misuse("--state is unknown, up, degraded, draining or down, not %s", line->state);
   return -1;
 }

@@ -16,6 +16,8 @@
 #include "gslb/base/log.h"
 #include "gslb/base/memory.h"
 
+#define AUDIT_LINE_MOST 200 /* bytes of the outcome's first line */
+
 struct waiting {
   struct http_call *call; /* NULL: answered in the meantime; its place in the order stays */
   int64_t until_ms;       /* mono */
@@ -113,28 +115,15 @@ static json_t *list_problems(const char *text) {
   return errors;
 }
 
-static enum status write_audit(void *context, struct store_txn *txn, struct errbuf *err) {
-  return chronicle_write_audit(txn, context, err);
-}
-
-static void forget_audit(void *context, enum status status, const struct errbuf *err) {
-  if (status)
-    log_error("the audit of a reload is not stored: %s", err->text);
-  free(context);
-}
-
 static void queue_audit(struct reloads *reloads, const char *who, const struct channel_message *message) {
-  struct audit_record *audit = mem_alloc(sizeof *audit);
-  audit->at_ms = house_now_ms(reloads->house);
-  snprintf(audit->who, sizeof audit->who, "%s", who);
-  snprintf(audit->action, sizeof audit->action, "reload");
-  snprintf(audit->subject, sizeof audit->subject, "generation %llu", (unsigned long long)message->generation);
-  snprintf(audit->detail, sizeof audit->detail, "%s: %.*s", message->status ? "refused" : "taken",
-           (int)strcspn(message->text, "\n") < 200 ? (int)strcspn(message->text, "\n") : 200, message->text);
-  struct errbuf err;
-  enum status status = commit_queue(reloads->committer, write_audit, forget_audit, audit, &err);
-  if (status)
-    forget_audit(audit, status, &err);
+  struct audit_record audit = {.at_ms = house_now_ms(reloads->house)};
+  snprintf(audit.who, sizeof audit.who, "%s", who);
+  snprintf(audit.action, sizeof audit.action, "reload");
+  snprintf(audit.subject, sizeof audit.subject, "generation %llu", (unsigned long long)message->generation);
+  size_t length = strcspn(message->text, "\n");
+  snprintf(audit.detail, sizeof audit.detail, "%s: %.*s", message->status ? "refused" : "taken",
+           length < AUDIT_LINE_MOST ? (int)length : AUDIT_LINE_MOST, message->text);
+  chronicle_queue_audit(reloads->committer, &audit);
 }
 
 void reloads_answer(struct reloads *reloads, const struct channel_message *message) {

@@ -309,6 +309,15 @@ const char *override_name(enum override_kind kind) {
   return override_names[kind];
 }
 
+enum status health_parse(const char *word, enum health *out) {
+  for (int state = HEALTH_UNKNOWN; state <= HEALTH_DOWN; state++)
+    if (strcmp(word, health_name((enum health)state)) == 0) {
+      *out = (enum health)state;
+      return STATUS_OK;
+    }
+  return STATUS_INVALID;
+}
+
 enum status override_parse(const char *word, enum override_kind *out) {
   if (strcmp(word, "clear") == 0) {
     *out = OVERRIDE_NONE;

@@ -16,6 +16,8 @@
 
 enum health { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_DEGRADED, HEALTH_DRAINING, HEALTH_DOWN };
 const char *health_name(enum health state);
+enum status health_parse(const char *word, enum health *out);
+/* One of these names. STATUS_INVALID leaves *out untouched. */
 
 struct health_record {     /* what one monitor knows of one address */
   enum health state;       /* unknown, up or down, after rise and fall */
