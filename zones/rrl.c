@@ -45,6 +45,7 @@ struct rrl {
   struct prefix *exempt;
   size_t exempt_count;
   uint64_t keys[KEY_COUNT];
+  struct rrl *total;      /* over all names; NULL: no such limit */
   struct bucket *buckets; /* SET_COUNT sets of SET_SIZE */
 };
 
@@ -53,6 +54,12 @@ struct rrl *rrl_new(const struct config_rate_limit *limit, uint32_t workers, uin
   if (limit->responses_per_s == 0)
     return NULL;
   struct rrl *rrl = mem_alloc(sizeof *rrl);
+  if (limit->total_per_s) {
+    struct config_rate_limit all = *limit;
+    all.responses_per_s = limit->total_per_s;
+    all.total_per_s = 0;
+    rrl->total = rrl_new(&all, workers, secret);
+  }
   rrl->earn = limit->responses_per_s;
   rrl->cost = 1000 * (int64_t)workers;
   rrl->full = rrl->earn * FULL_MS > rrl->cost ? rrl->earn * FULL_MS : rrl->cost;
@@ -77,6 +84,7 @@ struct rrl *rrl_new(const struct config_rate_limit *limit, uint32_t workers, uin
 void rrl_free(struct rrl *rrl) {
   if (!rrl)
     return;
+  rrl_free(rrl->total);
   free(rrl->buckets);
   free(rrl->exempt);
   free(rrl);
@@ -128,7 +136,8 @@ enum rrl_verdict rrl_judge(struct rrl *rrl, const struct addr *client, enum rrl_
   struct bucket *bucket = find_bucket(rrl, hash_flow(rrl, client, kind, name_hash), now_ms);
   if (bucket->credit >= rrl->cost) {
     bucket->credit -= rrl->cost;
-    return RRL_SEND;
+    /* a flood that spreads over many names is still one */
+    return rrl_judge(rrl->total, client, kind, 0, now_ms);
   }
   /* last, since few clients come so far and the list may be long */
   if (prefix_list_contains(rrl->exempt, rrl->exempt_count, client))

@@ -114,8 +114,8 @@ static void tell_children(struct supervisor *supervisor, int64_t now_ms) {
 }
 
 static bool is_same_limit(const struct config_rate_limit *a, const struct config_rate_limit *b) {
-  return a->responses_per_s == b->responses_per_s && a->slip == b->slip && a->ipv4_bits == b->ipv4_bits &&
-         a->ipv6_bits == b->ipv6_bits && a->exempt_count == b->exempt_count &&
+  return a->responses_per_s == b->responses_per_s && a->total_per_s == b->total_per_s && a->slip == b->slip &&
+         a->ipv4_bits == b->ipv4_bits && a->ipv6_bits == b->ipv6_bits && a->exempt_count == b->exempt_count &&
          (!a->exempt_count || memcmp(a->exempt, b->exempt, a->exempt_count * sizeof *a->exempt) == 0);
 }
 

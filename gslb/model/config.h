@@ -32,7 +32,8 @@ struct name_index;
 enum config_log_format { CONFIG_LOG_TEXT, CONFIG_LOG_JSON };
 
 struct config_rate_limit {  /* of responses, for each client network and kind of answer */
-  uint32_t responses_per_s; /* 0: no limit */
+  uint32_t responses_per_s; /* for one name; 0: no limit */
+  uint32_t total_per_s;     /* for all names together; 0: no limit */
   uint32_t slip;            /* each slip-th limited response goes out truncated; 0: all are dropped */
   uint8_t ipv4_bits;        /* what counts as one client */
   uint8_t ipv6_bits;

@@ -13,7 +13,7 @@ ALONE = True  # floods
 
 FLOOD_S = count(1.5, 10)
 RATE = 10000
-EXTRA = "".join(f'big IN TXT "{"x" * 100} {i:02}"\n' for i in range(10)) + "*.wild IN TXT \"" + "y" * 200 + '"\nsub IN NS ns.sub\nns.sub IN A 192.0.2.60\n'
+EXTRA = "".join(f'big IN TXT "{"x" * 100} {i:02}"\n' for i in range(10)) + "*.wild IN TXT \"" + "y" * 200 + '"\nsub IN NS ns.sub\nns.sub IN A 192.0.2.60\n' + "".join(f'many{i} IN TXT "{"z" * 200}"\n' for i in range(300))
 SERVICES = {"services": [{"name": "www.example.com", "method": "all", "members": [
     {"name": f"m{i}", "addresses": [f"127.0.0.{i}"]} for i in range(1, 21)]}]}
 
@@ -68,6 +68,7 @@ class RateLimit(Case):
             "a balanced name": lambda number: make("www.example.com", "A", additional=[opt()], ident=number % 65536),
             "names that are not there": lambda number: make(f"n{number}.example.com", "A", ident=number % 65536),
             "names by wildcard": lambda number: make(f"n{number}.wild.example.com", "TXT", ident=number % 65536),
+            "many names": lambda number: make(f"many{number % 300}.example.com", "TXT", ident=number % 65536),
             "referrals": lambda number: make(f"n{number}.sub.example.com", "A", ident=number % 65536),
             "refusals": lambda number: make(f"n{number}.example.org", "A", additional=[opt()], ident=number % 65536),
         }
