@@ -7,7 +7,7 @@ endif
 PYTHON   ?= /usr/bin/python3
 SANITIZE ?=
 # folders that go into the library; set MODULES on the command line to build a part alone
-MODULES  ?= gslb/base gslb/model gslb/net gslb/decide zones probes gslb/admin gslb/main
+MODULES  ?= gslb/base gslb/model gslb/net gslb/decide zones probes discovery discovery/agent gslb/admin gslb/main
 
 PACKAGES_BUILD = gcc make pkg-config libldns-dev libc-ares-dev libmicrohttpd-dev liblmdb-dev libyaml-dev \
 	libjansson-dev libuv1-dev liburcu-dev libcurl4-gnutls-dev libgnutls28-dev libcap-ng-dev libseccomp-dev libsystemd-dev \
@@ -32,15 +32,16 @@ endif
 CFLAGS_ALL  = -std=gnu11 -D_GNU_SOURCE -I. -I$(BUILD) $(WARNINGS) $(HARDEN) $(OPTIMISE) $(PKG_CFLAGS) $(CFLAGS)
 LDFLAGS_ALL = -pie -pthread -Wl,-z,relro,-z,now $(OPTIMISE) $(LDFLAGS)
 
-PROGRAMS = gslbd gslbctl
-MAINS    = $(PROGRAMS:%=gslb/main/%.c)
+PROGRAMS = gslbd gslbctl gslb-agent
+MAINS    = gslb/main/gslbd.c gslb/main/gslbctl.c discovery/agent/gslb-agent.c
 SOURCES  = $(filter-out $(MAINS),$(wildcard $(MODULES:%=%/*.c)))
 OBJECTS  = $(SOURCES:%.c=$(BUILD)/%.o)
 LIBRARY  = $(BUILD)/libgslb.a
 UNITS    = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard $(MODULES:%=tests/unit/%/*_test.c) \
 	$(MODULES:gslb/%=tests/unit/%/*_test.c)))
 FUZZERS  = $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
-C_FILES  = $(wildcard $(addsuffix /*.[ch],gslb/base gslb/model gslb/net gslb/decide zones probes gslb/admin gslb/main) \
+C_FILES  = $(wildcard $(addsuffix /*.[ch],gslb/base gslb/model gslb/net gslb/decide zones probes \
+	discovery discovery/agent gslb/admin gslb/main) \
 	tests/fuzz/*.c tests/bench/*.c tests/fake/*.c tests/unit/*/*.[ch])
 
 .PHONY: all run test test-asan test-long unit fuzz deps deps-run lint format check-format check-headers clean
@@ -61,11 +62,14 @@ $(BUILD)/gslb/admin/assets.o: $(BUILD)/gslb/admin/web_files.h
 $(LIBRARY): $(OBJECTS)
 	@rm -f $@
 	@echo "  ar    $@"
-	@ar rcs $@ $^
+	@ar qcs $@ $^
 
-$(PROGRAMS:%=$(BUILD)/%): $(BUILD)/%: $(BUILD)/gslb/main/%.o $(LIBRARY)
+$(BUILD)/gslbd: $(BUILD)/gslb/main/gslbd.o
+$(BUILD)/gslbctl: $(BUILD)/gslb/main/gslbctl.o
+$(BUILD)/gslb-agent: $(BUILD)/discovery/agent/gslb-agent.o
+$(PROGRAMS:%=$(BUILD)/%): $(LIBRARY)
 	@echo "  link  $@"
-	@$(CC) $(LDFLAGS_ALL) $< $(LIBRARY) $(PKG_LIBS) -o $@
+	@$(CC) $(LDFLAGS_ALL) $(filter %.o,$^) $(LIBRARY) $(PKG_LIBS) -o $@
 
 $(BUILD)/unit/%: tests/unit/%.c $(LIBRARY)
 	@mkdir -p $(@D)

@@ -1,19 +1,29 @@
 #include "probes/schedule.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "gslb/base/log.h"
 #include "gslb/base/memory.h"
 #include "gslb/base/random.h"
+#include "gslb/model/store.h"
 #include "probes/judge.h"
+#include "probes/muster.h"
 #include "probes/pace.h"
 #include "probes/watch.h"
 
 #define RUNNING_MOST 4096u
 #define DESCRIPTORS_KEPT 64u /* for the store, the loop and the log */
 #define LOG_EVERY_MS 10000
+#define LOOK_SHARE 4 /* after a look at the registrations there is none for so many times as long as it took */
+
+enum stored { /* what was known before this process started */
+              STORED_UNREAD,
+              STORED_TAKEN, /* its records are taken over */
+              STORED_SWEPT, /* and the rows of what is no longer there are deleted */
+};
 
 struct schedule {
   struct child *child;
@@ -21,15 +31,22 @@ struct schedule {
   struct probe_tools tools;
   struct journal *journal;
   struct loop_timer *second;
-  struct loop_poll *channel;
+  struct loop_poll *channel, *bell;
   struct channel_message *message;
-  struct watch_list watches;
+  struct muster *muster;
+  struct store *durable; /* NULL: not open */
+  struct loop_timer *look;
+  int64_t next_look_us;     /* mono: not before it */
+  struct watch_list *lists; /* one a service, in the muster's order */
+  size_t list_count;
+  struct watch_list fresh; /* watches to be planned; borrowed from the lists, in no order */
+  size_t fresh_capacity;
   TAILQ_HEAD(watch_line, watch) line; /* watches that wait for room */
   size_t running, room;
   struct random random;
   struct lateness lateness;
-  bool has_read_store;                         /* what was known before this process started is taken over */
-  int64_t store_logged_ms, not_made_logged_ms; /* mono; 0 never */
+  enum stored stored;
+  int64_t store_logged_ms, durable_logged_ms, not_made_logged_ms; /* mono; 0 never */
 };
 
 static void set_gauge(struct schedule *schedule, enum board_gauge gauge, int64_t value) {
@@ -46,7 +63,7 @@ static bool may_log(int64_t *logged_ms) {
 
 static void log_change(const struct watch *watch, enum health before) {
   char address[ADDR_TEXT_SIZE];
-  log_info("%s/%s %s monitor %s: %s, was %s (%s)", watch->target.service, watch->member,
+  log_info("%s/%s %s monitor %s: %s, was %s (%s)", watch->target.service, watch_member(watch),
            addr_format(&watch->target.address, address), watch->target.monitor->name,
            health_name(watch->item.record.state), health_name(before), watch->item.record.reason);
 }
@@ -139,96 +156,205 @@ struct group { /* the watches of one monitor that are to be spread */
   uint32_t phase;
 };
 
-static size_t find_unplanned(const struct watch_list *watches, struct watch **out) {
-  size_t count = 0;
-  for (size_t i = 0; i < watches->count; i++)
-    if (!watches->items[i]->timer)
-      out[count++] = watches->items[i];
-  return count;
+/* Shuffled, so that the members of one service are not all looked at in one corner of the interval. */
+static void shuffle(struct schedule *schedule, struct watch_list *list) {
+  for (size_t i = list->count; i > 1; i--) {
+    size_t other = random_below(&schedule->random, (uint32_t)i);
+    struct watch *swapped = list->items[i - 1];
+    list->items[i - 1] = list->items[other];
+    list->items[other] = swapped;
+  }
 }
 
-static void plan_watches(struct schedule *schedule) {
+static void spread(struct schedule *schedule, int64_t now_us) {
   const struct config *config = schedule->child->config;
-  struct watch **watches = mem_array(schedule->watches.count, sizeof(struct watch *));
+  struct watch_list *fresh = &schedule->fresh;
   struct group *groups = mem_array(config->monitor_count, sizeof *groups);
-  size_t count = find_unplanned(&schedule->watches, watches);
-  /* shuffled, so that the members of one service are not all looked at in one corner of the interval */
-  for (size_t i = count; i > 1; i--) {
-    size_t other = random_below(&schedule->random, (uint32_t)i);
-    struct watch *swapped = watches[i - 1];
-    watches[i - 1] = watches[other];
-    watches[other] = swapped;
-  }
+  shuffle(schedule, fresh);
   for (size_t i = 0; i < config->monitor_count; i++)
     groups[i].phase = (uint32_t)random_next(&schedule->random);
-  for (size_t i = 0; i < count; i++)
-    groups[watches[i]->target.monitor - config->monitors].count++;
-  int64_t now_us = mono_now_us();
-  for (size_t i = 0; i < count; i++) {
-    struct watch *watch = watches[i];
+  for (size_t i = 0; i < fresh->count; i++)
+    groups[fresh->items[i]->target.monitor - config->monitors].count++;
+  for (size_t i = 0; i < fresh->count; i++) {
+    struct watch *watch = fresh->items[i];
     struct group *group = &groups[watch->target.monitor - config->monitors];
     watch->planned_us =
         pace_first_us(now_us, watch->target.monitor->interval_ms * 1000, group->given++, group->count, group->phase);
+  }
+  free(groups);
+}
+
+enum first_start { AT_ONCE, SPREAD };
+
+static void plan_fresh(struct schedule *schedule, enum first_start start) {
+  struct watch_list *fresh = &schedule->fresh;
+  int64_t now_us = mono_now_us();
+  if (start == SPREAD)
+    spread(schedule, now_us);
+  for (size_t i = 0; i < fresh->count; i++) {
+    struct watch *watch = fresh->items[i];
+    if (start == AT_ONCE)
+      watch->planned_us = now_us;
     watch->timer = loop_timer_new(schedule->loop, start_is_due, watch);
     loop_timer_at(watch->timer, watch->planned_us);
   }
-  free(groups);
-  free(watches);
+  fresh->count = 0;
+  if (start == SPREAD) { /* there are never so many again */
+    free(fresh->items);
+    fresh->items = NULL;
+    schedule->fresh_capacity = 0;
+  }
+}
+
+static void add_fresh(struct schedule *schedule, struct watch *watch) {
+  struct watch_list *fresh = &schedule->fresh;
+  fresh->items = mem_grow(fresh->items, &schedule->fresh_capacity, fresh->count + 1, sizeof(struct watch *));
+  fresh->items[fresh->count++] = watch;
 }
 
 static struct watch *go_on_as(struct watch *watch, struct watch *next) {
-  if (!watch_probes_alike(watch, next))
+  if (watch->timer && !watch_probes_alike(watch, next)) {
     watch_stop(watch);
-  watch->target = next->target;
-  watch->member = next->member;
+    add_fresh(watch->schedule, watch);
+  }
+  watch->target.monitor = next->target.monitor;
+  watch->target.address = next->target.address;
   free(next);
   return watch;
 }
 
-/* From the watches of one configuration to those of the next, which the child holds already. */
-static void take_watches(struct schedule *schedule) {
+static void retire(struct schedule *schedule, struct watch *watch) {
+  for (size_t i = 0; i < schedule->fresh.count && !watch->timer; i++)
+    if (schedule->fresh.items[i] == watch)
+      schedule->fresh.items[i] = schedule->fresh.items[--schedule->fresh.count];
+  watch_stop(watch);
+  journal_withdraw(schedule->journal, &watch->item);
+  journal_delete(schedule->journal, &watch->item.key);
+  free(watch);
+}
+
+/* From the watches that a service had to those of how it is now; what both hold goes on. */
+static void replace_list(struct schedule *schedule, struct watch_list *list, const struct config_service *service) {
   struct watch_list next;
-  watch_list_build(schedule->child->config, &next);
+  watch_list_build(schedule->child->config, service, &next);
   for (size_t i = 0; i < next.count; i++) {
-    struct watch *known = watch_list_find(&schedule->watches, &next.items[i]->item.key);
-    if (known)
+    struct watch *known = watch_list_find(list, &next.items[i]->item.key);
+    if (known) {
       next.items[i] = go_on_as(known, next.items[i]);
-    else
+    } else {
       next.items[i]->schedule = schedule;
+      add_fresh(schedule, next.items[i]);
+    }
   }
-  for (size_t i = 0; i < schedule->watches.count; i++) {
-    struct watch *watch = schedule->watches.items[i];
-    if (watch_list_find(&next, &watch->item.key) == watch)
-      continue;
-    watch_stop(watch);
-    journal_withdraw(schedule->journal, &watch->item);
-    journal_delete(schedule->journal, &watch->item.key);
-    free(watch);
+  for (size_t i = 0; i < list->count; i++)
+    if (watch_list_find(&next, &list->items[i]->item.key) != list->items[i])
+      retire(schedule, list->items[i]);
+  free(list->items);
+  *list = next;
+}
+
+static void service_changed(void *context, size_t service) {
+  struct schedule *schedule = context;
+  replace_list(schedule, &schedule->lists[service], muster_service(schedule->muster, service));
+}
+
+/* Everything anew: the child's configuration with this muster of it, which the schedule takes over. */
+static void take_muster(struct schedule *schedule, struct muster *muster) {
+  size_t count = schedule->child->config->service_count;
+  struct watch_list *lists = mem_array(count, sizeof *lists);
+  for (size_t i = 0; i < count; i++) {
+    const struct config_service *service = muster_service(muster, i);
+    size_t known = schedule->muster && service->name[0] ? muster_find(schedule->muster, service->name) : SIZE_MAX;
+    if (known != SIZE_MAX) {
+      lists[i] = schedule->lists[known];
+      schedule->lists[known] = (struct watch_list){0};
+    }
+    replace_list(schedule, &lists[i], service);
   }
-  free(schedule->watches.items);
-  schedule->watches = next;
+  for (size_t i = 0; i < schedule->list_count; i++) {
+    for (size_t j = 0; j < schedule->lists[i].count; j++)
+      retire(schedule, schedule->lists[i].items[j]);
+    free(schedule->lists[i].items);
+  }
+  free(schedule->lists);
+  muster_free(schedule->muster);
+  schedule->lists = lists;
+  schedule->list_count = count;
+  schedule->muster = muster;
+}
+
+static bool open_durable(struct schedule *schedule) {
+  struct errbuf err = {0};
+  if (schedule->durable)
+    return true;
+  const char *state = schedule->child->config->server.state;
+  if (store_open(state, STORE_DURABLE, STORE_READ, &schedule->durable, &err) == STATUS_OK) {
+    if (schedule->durable_logged_ms)
+      log_info("the durable store is open; registered members are probed");
+    return true;
+  }
+  if (may_log(&schedule->durable_logged_ms))
+    log_error("registered members are not known, configured ones are probed alone: %s", err.text);
+  return false;
+}
+
+/* Takes over who registered and who left; they are probed from now on, or no more. */
+static void look(struct schedule *schedule) {
+  struct errbuf err = {0};
+  if (!open_durable(schedule))
+    return;
+  int64_t began_us = mono_now_us();
+  enum first_start start = muster_is_complete(schedule->muster) ? AT_ONCE : SPREAD;
+  enum status status = muster_refresh(schedule->muster, schedule->durable, service_changed, schedule, &err);
+  if (status != STATUS_OK && may_log(&schedule->durable_logged_ms))
+    log_error("registered members are probed as they were known: %s", err.text);
+  if (status == STATUS_OK)
+    schedule->durable_logged_ms = 0;
+  plan_fresh(schedule, start);
+  serve_line(schedule);
+  int64_t now_us = mono_now_us();
+  schedule->next_look_us = now_us + LOOK_SHARE * (now_us - began_us);
+}
+
+static void look_is_due(void *context) {
+  look(context);
+}
+
+static void bell_rang(void *context, int events) {
+  (void)events;
+  struct schedule *schedule = context;
+  board_hear(&schedule->child->bell, BOARD_EAR_PROBE);
+  if (mono_now_us() >= schedule->next_look_us)
+    look(schedule);
+  else
+    loop_timer_at(schedule->look, schedule->next_look_us);
 }
 
 static void take_stored_row(void *context, const struct record_key *key, const struct health_record *record) {
   struct schedule *schedule = context;
-  struct watch *watch = watch_list_find(&schedule->watches, key);
-  if (!watch)
+  const char *service = (const char *)key->bytes;
+  bool is_named = strnlen(service, key->size) < key->size;
+  size_t at = is_named ? muster_find(schedule->muster, service) : SIZE_MAX;
+  struct watch *watch = at == SIZE_MAX ? NULL : watch_list_find(&schedule->lists[at], key);
+  if (!watch && muster_is_complete(schedule->muster))
     journal_delete(schedule->journal, key);
-  else if (record && watch->item.record.last_ms == 0)
+  else if (watch && record && watch->item.record.last_ms == 0)
     watch->item.record = *record; /* it counts until the first results are in */
 }
 
 static void read_store(struct schedule *schedule) {
   struct errbuf err = {0};
-  if (schedule->has_read_store)
+  enum stored wanted = muster_is_complete(schedule->muster) ? STORED_SWEPT : STORED_TAKEN;
+  if (schedule->stored >= wanted)
     return;
   enum status status = journal_open(schedule->journal, &err);
   if (status == STATUS_OK)
     status = journal_read(schedule->journal, take_stored_row, schedule, &err);
   if (status == STATUS_OK) {
-    schedule->has_read_store = true;
+    schedule->stored = wanted;
     if (schedule->store_logged_ms)
       log_info("the live store is open; results are stored");
+    schedule->store_logged_ms = 0;
   } else if (may_log(&schedule->store_logged_ms)) {
     log_error("probing goes on without the live store: %s", err.text);
   }
@@ -239,6 +365,7 @@ static void second_passed(void *context) {
   loop_timer_after(schedule->second, 1000);
   set_gauge(schedule, BOARD_PROBE_LATE_US, lateness_most_us(&schedule->lateness));
   lateness_tick(&schedule->lateness);
+  look(schedule);
   read_store(schedule);
   journal_tidy(schedule->journal);
 }
@@ -251,10 +378,18 @@ static void take_config(struct schedule *schedule) {
     log_error("reload: the old configuration stays: %s", err.text);
     return;
   }
+  struct muster *muster = muster_new(config);
+  if (schedule->durable && muster_refresh(muster, schedule->durable, NULL, NULL, &err) != STATUS_OK) {
+    /* without them every registered member's rows would go; the supervisor restarts who does not answer */
+    log_error("reload: the old configuration stays: %s", err.text);
+    muster_free(muster);
+    config_free(config);
+    return;
+  }
   struct config *old = child->config;
   child->config = config;
-  take_watches(schedule);
-  plan_watches(schedule);
+  take_muster(schedule, muster);
+  plan_fresh(schedule, SPREAD);
   serve_line(schedule);
   config_free(old);
   child->generation = schedule->message->generation;
@@ -304,18 +439,28 @@ static struct schedule *schedule_new(struct child *child) {
   };
   schedule->journal = journal_new(child->config->server.run, schedule->loop, &child->house, child->board, &child->bell);
   schedule->second = loop_timer_new(schedule->loop, second_passed, schedule);
+  schedule->look = loop_timer_new(schedule->loop, look_is_due, schedule);
+  schedule->bell = loop_poll_new(schedule->loop, child->bell.ears[BOARD_EAR_PROBE], bell_rang, schedule);
   schedule->channel = loop_poll_new(schedule->loop, child->channel, message_came, schedule);
   return schedule;
 }
 
 static void schedule_free(struct schedule *schedule) {
-  for (size_t i = 0; i < schedule->watches.count; i++) {
-    watch_stop(schedule->watches.items[i]);
-    journal_withdraw(schedule->journal, &schedule->watches.items[i]->item);
+  for (size_t i = 0; i < schedule->list_count; i++) {
+    for (size_t j = 0; j < schedule->lists[i].count; j++) {
+      watch_stop(schedule->lists[i].items[j]);
+      journal_withdraw(schedule->journal, &schedule->lists[i].items[j]->item);
+    }
+    watch_list_release(&schedule->lists[i]);
   }
-  watch_list_release(&schedule->watches);
+  free(schedule->lists);
+  free(schedule->fresh.items);
+  muster_free(schedule->muster);
+  store_close(schedule->durable);
   journal_free(schedule->journal);
   loop_poll_free(schedule->channel);
+  loop_poll_free(schedule->bell);
+  loop_timer_free(schedule->look);
   loop_timer_free(schedule->second);
   http_client_free(schedule->tools.http);
   resolver_free(schedule->tools.resolver);
@@ -326,16 +471,18 @@ static void schedule_free(struct schedule *schedule) {
 
 int probe_run(struct child *child) {
   struct schedule *schedule = schedule_new(child);
-  if (!schedule->channel) {
-    log_error("the channel to the supervisor cannot be watched");
+  if (!schedule->channel || !schedule->bell) {
+    log_error("the channel to the supervisor or the bell cannot be watched");
     schedule_free(schedule);
     return 1;
   }
   loop_poll_watch(schedule->channel, LOOP_READABLE);
+  loop_poll_watch(schedule->bell, LOOP_READABLE);
   loop_timer_after(schedule->second, 1000);
-  take_watches(schedule);
+  take_muster(schedule, muster_new(child->config));
+  look(schedule);
   read_store(schedule);
-  plan_watches(schedule);
+  plan_fresh(schedule, SPREAD);
   set_gauge(schedule, BOARD_PROBE_RUNNING, 0);
   set_gauge(schedule, BOARD_PROBE_GENERATION, (int64_t)child->generation);
   child_say(child, CHANNEL_READY);

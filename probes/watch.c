@@ -23,11 +23,15 @@ static struct watch *watch_new(const struct config_service *service, const struc
   struct watch *watch = mem_alloc(sizeof *watch);
   record_key_probe(service->name, member->name, address, monitor->name, &watch->item.key);
   watch->target.monitor = monitor;
-  watch->target.service = service->name;
+  /* off the key, which lives as long: a registered member's names go when its service's members change */
+  watch->target.service = (const char *)watch->item.key.bytes;
   watch->target.address = *address;
   watch->target.address.port = monitor->port;
-  watch->member = member->name;
   return watch;
+}
+
+const char *watch_member(const struct watch *watch) {
+  return watch->target.service + strlen(watch->target.service) + 1;
 }
 
 static void drop_doubles(struct watch_list *list) {
@@ -41,21 +45,23 @@ static void drop_doubles(struct watch_list *list) {
   list->count = kept;
 }
 
-void watch_list_build(const struct config *config, struct watch_list *out) {
+static void add_member(const struct config *config, const struct config_service *service,
+                       const struct config_member *member, struct watch_list *list, size_t *capacity) {
+  list->items = mem_grow(list->items, capacity, list->count + member->address_count * service->monitor_count,
+                         sizeof *list->items);
+  for (size_t a = 0; a < member->address_count; a++)
+    for (size_t p = 0; p < service->monitor_count; p++)
+      if (member->monitors >> p & 1)
+        list->items[list->count++] =
+            watch_new(service, member, &member->addresses[a], &config->monitors[service->monitors[p]]);
+}
+
+void watch_list_build(const struct config *config, const struct config_service *service, struct watch_list *out) {
   struct watch_list list = {0};
   size_t capacity = 0;
-  for (size_t s = 0; s < config->service_count; s++) {
-    const struct config_service *service = &config->services[s];
-    for (size_t m = 0; m < service->member_count; m++) {
-      const struct config_member *member = &service->members[m];
-      size_t more = member->address_count * service->monitor_count;
-      list.items = mem_grow(list.items, &capacity, list.count + more, sizeof(struct watch *));
-      for (size_t a = 0; a < member->address_count; a++)
-        for (size_t p = 0; p < service->monitor_count; p++)
-          list.items[list.count++] =
-              watch_new(service, member, &member->addresses[a], &config->monitors[service->monitors[p]]);
-    }
-  }
+  bool is_watched = service->name[0] && !config_service_is_pattern(service);
+  for (size_t m = 0; m < service->member_count && is_watched; m++)
+    add_member(config, service, &service->members[m], &list, &capacity);
   if (list.count > 0)
     qsort(list.items, list.count, sizeof(struct watch *), compare_watches);
   drop_doubles(&list);

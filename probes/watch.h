@@ -1,6 +1,7 @@
 /* probes/watch.h
- * What is probed: one watch for each monitor of each address of each member of each service. The list is built from a
- * configuration and compared with the next one on reload. Belongs to the probe process's thread. */
+ * What is probed: one watch for each monitor that applies to each address of each member of a service. A service's
+ * list is built from how it is now (configured and registered members) and compared with the one before. Belongs to
+ * the probe process's thread. */
 #ifndef GSLB_PROBES_WATCH_H
 #define GSLB_PROBES_WATCH_H
 
@@ -23,8 +24,7 @@ enum watch_stage {
 
 struct watch {
   struct journal_item item;   /* names it (key), and what is known of it (record) */
-  struct probe_target target; /* borrows from the configuration */
-  const char *member;         /* likewise */
+  struct probe_target target; /* borrows the monitor from the configuration; the service's name stands in the key */
 
   struct schedule *schedule; /* the rest is the schedule's; zero at first */
   struct loop_timer *timer;  /* for the next start */
@@ -35,18 +35,22 @@ struct watch {
   TAILQ_ENTRY(watch) entry;
 };
 
-struct watch_list {
+struct watch_list {     /* of one service */
   struct watch **items; /* in order of keys, each key once */
   size_t count;
 };
 
-void watch_list_build(const struct config *config, struct watch_list *out);
-/* New watches, owned by the list, that borrow names and monitors from config. */
+void watch_list_build(const struct config *config, const struct config_service *service, struct watch_list *out);
+/* New watches, owned by the list, that borrow monitors from config and nothing from service. Nobody watches a vacancy
+ * or a pattern. */
 void watch_list_release(struct watch_list *list);
 /* Frees the watches too. */
 
 struct watch *watch_list_find(const struct watch_list *list, const struct record_key *key);
 /* NULL when there is none. */
+
+const char *watch_member(const struct watch *watch);
+/* The member's name; borrowed from the watch. */
 
 bool watch_probes_alike(const struct watch *a, const struct watch *b);
 /* Whether two watches of one key probe in the same way at the same pace, so that one can go on as the other. */

@@ -4,6 +4,7 @@
 #include <urcu-qsbr.h>
 
 #include "gslb/base/clock.h"
+#include "gslb/decide/directory.h"
 #include "zones/balanced.h"
 #include "zones/chaos.h"
 #include "zones/cookie.h"
@@ -11,6 +12,7 @@
 #include "zones/find.h"
 #include "zones/notified.h"
 #include "zones/record.h"
+#include "zones/registered.h"
 #include "zones/reply.h"
 #include "zones/transfer_answer.h"
 #include "zones/tsig.h"
@@ -19,8 +21,55 @@
 
 struct chain { /* the nodes passed by CNAME, so that a chain that bites its tail ends */
   const struct image_node *seen[CHAIN_MOST];
+  struct registered made[CHAIN_MOST]; /* one a step, where the name is none of the image's */
   unsigned length;
 };
+
+/* Notes the target of a listed SRV record, wherever its name stands. */
+static void note_listed_target(struct reply *reply, const uint8_t *target, size_t name_at) {
+  const struct book *book = reply->book;
+  struct name name = {.size = (uint8_t)name_size(target)};
+  for (size_t i = 0; i < name.size; i++)
+    name.wire[i] = name_lower(target[i]);
+  const struct listing_name *listed = listing_find(rcu_dereference(book->listing), name.wire, name.size);
+  if (listed) {
+    reply_note_target(reply, TARGET_LISTED, listed, name_at);
+    return;
+  }
+  struct find_result found;
+  struct registered registered;
+  find_name(&book->image, name.wire, name.size, TYPE_A, &found);
+  enum registered_kind kind = registered_find(book, &found, name.wire, name.size, &registered);
+  if (kind == REGISTERED_NAME && (registered.node.flags & IMAGE_MEMBER))
+    reply_note_target(reply, TARGET_MEMBER, &registered.table->targets[registered.node.member], name_at);
+  else if (kind == REGISTERED_FOREIGN && found.kind == FIND_NAME)
+    reply_note_target(reply, TARGET_NODE, found.node, name_at);
+}
+
+/* What is listed at the name beside what the image has there. False: nothing of the type, and with any, nothing. */
+static bool answer_listed(struct reply *reply, uint16_t type) {
+  const struct listing *listing = rcu_dereference(reply->book->listing);
+  const struct listing_name *listed = listing_find(listing, reply->name.wire, reply->name.size);
+  if (!listed || !listed->set_count)
+    return false;
+  const struct listing_set *set = type == TYPE_ANY ? &listed->sets[0] : listing_set(listed, type);
+  if (!set)
+    return false;
+  size_t start = reply->writer.used;
+  if (!reply_put_row(reply, &set->row, reply->name_at, SECTION_ANSWER)) {
+    reply->is_truncated = true;
+    return true;
+  }
+  for (uint16_t i = 0; i < set->target_count; i++)
+    note_listed_target(reply, set->row.records + set->targets[i], start + set->targets[i]);
+  return true;
+}
+
+/* How long the absence of a type at a name may be kept, where the image alone does not say. */
+static uint32_t listed_negative_ttl(const struct reply *reply) {
+  const struct listing *listing = rcu_dereference(reply->book->listing);
+  return listing_find(listing, reply->name.wire, reply->name.size) ? DIRECTORY_REGISTER_TTL_S : UINT32_MAX;
+}
 
 /* RFC 8482 section 4.1: one RRset stands for all. */
 static bool answer_any(struct reply *reply, const struct image_node *node) {
@@ -103,8 +152,8 @@ static void refer(struct reply *reply, const struct image_node *cut) {
 static void answer_node(struct reply *reply, const struct image_node *node) {
   uint16_t type = reply->query->type;
   if (type == TYPE_ANY) {
-    if (!answer_any(reply, node))
-      reply_put_negative(reply, UINT32_MAX);
+    if (!answer_any(reply, node) && !answer_listed(reply, type))
+      reply_put_negative(reply, listed_negative_ttl(reply));
     return;
   }
   bool is_balanced = node->service != IMAGE_NONE;
@@ -113,8 +162,8 @@ static void answer_node(struct reply *reply, const struct image_node *node) {
   const struct image_rrset *rrset = image_find_rrset(&reply->book->image, node, type);
   if (rrset)
     reply_require_rrset(reply, rrset, reply->name_at, SECTION_ANSWER);
-  else
-    reply_put_negative(reply, is_balanced ? balanced_negative_ttl(reply, node, type) : UINT32_MAX);
+  else if (!answer_listed(reply, type))
+    reply_put_negative(reply, is_balanced ? balanced_negative_ttl(reply, node, type) : listed_negative_ttl(reply));
 }
 
 static void enter_zone(struct reply *reply, const struct image_zone *zone) {
@@ -156,6 +205,41 @@ static bool pass(struct chain *chain, const struct image_node *node) {
   return true;
 }
 
+/* Names that come and go with registrations, and listed ones, where the image has no such name. Returns how long the
+ * absence may be kept when there is none. */
+static uint32_t find_beyond_image(struct reply *reply, struct chain *chain, struct find_result *found) {
+  const struct book *book = reply->book;
+  const struct name *name = &reply->name;
+  struct registered *made = &chain->made[chain->length];
+  uint32_t ttl_most_s = UINT32_MAX;
+  switch (registered_find(book, found, name->wire, name->size, made)) {
+  case REGISTERED_ABSENT:
+    found->kind = FIND_ABSENT;
+    found->node = NULL;
+    ttl_most_s = made->table->ttl_s;
+    break;
+  case REGISTERED_NAME:
+    found->kind = FIND_NAME;
+    found->node = &made->node;
+    reply->made = made;
+    return ttl_most_s;
+  case REGISTERED_FOREIGN:
+    break;
+  }
+  const struct listing *listing = rcu_dereference(book->listing);
+  if (listing_find(listing, name->wire, name->size)) {
+    *made = (struct registered){.node = {.zone = found->encloser->zone, .service = IMAGE_NONE, .name_size = 1}};
+    found->kind = FIND_NAME;
+    found->node = &made->node;
+    reply->made = made;
+  } else if (found->kind == FIND_NAME &&
+             listing_has_above(listing, name->wire, name->size, found->encloser->name_size)) {
+    found->kind = FIND_ABSENT; /* RFC 4592 section 2.2.1: the closest encloser is a listed name */
+    found->node = NULL;
+  }
+  return ttl_most_s;
+}
+
 /* One step of the chain; true to take another for the name that it led to. */
 static bool take_step(struct reply *reply, struct chain *chain, bool is_first) {
   struct find_result found;
@@ -171,6 +255,8 @@ static bool take_step(struct reply *reply, struct chain *chain, bool is_first) {
     reply->is_authoritative = false;
     return false;
   }
+  reply->made = NULL;
+  uint32_t ttl_most_s = found.encloser ? find_beyond_image(reply, chain, &found) : UINT32_MAX;
   reply->node = found.node;
   switch (found.kind) {
   case FIND_DELEGATION:
@@ -182,7 +268,7 @@ static bool take_step(struct reply *reply, struct chain *chain, bool is_first) {
     return pass(chain, found.node) && answer_or_follow(reply, found.node);
   default:
     reply->rcode = RCODE_NXDOMAIN;
-    reply_put_negative(reply, UINT32_MAX);
+    reply_put_negative(reply, ttl_most_s);
     return false;
   }
 }
@@ -196,8 +282,25 @@ static void look_up(struct reply *reply) {
       return;
 }
 
+/* The addresses of a target that is no node. */
+static const struct table_row *target_row(const struct reply_target *target, uint16_t type) {
+  if (target->kind == TARGET_LISTED) {
+    const struct listing_set *set = listing_set(target->at, type);
+    return set ? &set->row : NULL;
+  }
+  const struct table_target *member = target->at;
+  const struct table_row *row = type == TYPE_A ? &member->a : &member->aaaa;
+  return row->count ? row : NULL;
+}
+
 static void add_address(struct reply *reply, const struct reply_target *target, uint16_t type) {
-  const struct image_node *node = target->node;
+  if (target->kind != TARGET_NODE) {
+    const struct table_row *row = target_row(target, type);
+    if (row)
+      reply_put_row(reply, row, target->name_at, SECTION_ADDITIONAL);
+    return;
+  }
+  const struct image_node *node = target->at;
   if (node->service != IMAGE_NONE && !(node->flags & IMAGE_SRV) && balanced_add_address(reply, target, type))
     return;
   const struct image_rrset *rrset = image_find_rrset(&reply->book->image, node, type);
@@ -257,9 +360,9 @@ static size_t message_limit(const struct answerer *answerer, const struct query 
 }
 
 /* What a client may not flood us for, and by which name (zones/rrl). */
-static enum rrl_kind limit_kind(const struct reply *reply, uint64_t *name_hash) {
+static enum rrl_kind limit_kind(const struct reply *reply, uint64_t *limited) {
   const uint8_t *base = reply->book->image.base;
-  *name_hash = reply->zone ? (uint64_t)((const uint8_t *)reply->zone - base) : 0;
+  *limited = reply->zone ? (uint64_t)((const uint8_t *)reply->zone - base) : 0;
   if (reply->rcode == RCODE_NXDOMAIN)
     return RRL_NXDOMAIN;
   if (reply->rcode != RCODE_NOERROR || !reply->zone)
@@ -267,8 +370,10 @@ static enum rrl_kind limit_kind(const struct reply *reply, uint64_t *name_hash) 
   if (!reply->is_authoritative)
     return RRL_REFERRAL;
   /* by node: all names that a wildcard makes count as one */
-  if (reply->node)
-    *name_hash = (uint64_t)((const uint8_t *)reply->node - base);
+  if (reply->made)
+    *limited = name_hash(reply->name.wire, reply->name.size);
+  else if (reply->node)
+    *limited = (uint64_t)((const uint8_t *)reply->node - base);
   return reply->counts[SECTION_ANSWER] ? RRL_ANSWER : RRL_NODATA;
 }
 
@@ -276,9 +381,9 @@ static enum rrl_verdict judge_rate(const struct reply *reply) {
   struct rrl *rrl = reply->answerer->rrl;
   if (!rrl || !reply->client->is_udp || reply->is_cookie_valid)
     return RRL_SEND;
-  uint64_t name_hash;
-  enum rrl_kind kind = limit_kind(reply, &name_hash);
-  return rrl_judge(rrl, &reply->client->addr, kind, name_hash, mono_now_ms());
+  uint64_t limited;
+  enum rrl_kind kind = limit_kind(reply, &limited);
+  return rrl_judge(rrl, &reply->client->addr, kind, limited, mono_now_ms());
 }
 
 /* An IXFR over UDP is answered by the apex' SOA alone: current or not, the client then knows what to do (RFC 1995
@@ -332,6 +437,7 @@ static void init_reply(struct reply *reply, struct answerer *answerer, const str
   reply->name_at = WIRE_HEADER_SIZE;
   reply->zone = NULL;
   reply->node = NULL;
+  reply->made = NULL;
   reply->apex_at = 0;
 }
 

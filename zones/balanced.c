@@ -3,8 +3,12 @@
 #include <urcu-qsbr.h>
 
 #include "zones/find.h"
+#include "zones/registered.h"
 
 static const struct table *table_of(const struct reply *reply, const struct image_node *node) {
+  /* a made node's member is an index into the table in which it was found; by now another may stand there */
+  if (reply->made && node == &reply->made->node)
+    return reply->made->table;
   return rcu_dereference(reply->book->tables[node->service]);
 }
 
@@ -52,15 +56,20 @@ static void count_answers(struct answerer *answerer, const struct table_set *set
   board_count(answerer->board, BOARD_ANSWERS_BALANCED);
 }
 
-static void note_row_target(struct reply *reply, const struct table_row *row, size_t start) {
+static void note_row_target(struct reply *reply, const struct table *table, const struct table_row *row, size_t start) {
+  if (row->is_own_target) {
+    reply_note_target(reply, TARGET_MEMBER, &table->targets[row->member], start + row->target_at);
+    return;
+  }
   const uint8_t *target = row->records + row->target_at;
   const struct image_node *node = find_node(&reply->book->image, target, name_size(target));
   if (node)
-    reply_note_target(reply, node, start + row->target_at);
+    reply_note_target(reply, TARGET_NODE, node, start + row->target_at);
 }
 
 /* Draws from the set and puts the drawn members' records; false when there are none to draw. */
-static bool put_drawn(struct reply *reply, const struct image_node *node, const struct table_set *set) {
+static bool put_drawn(struct reply *reply, const struct image_node *node, const struct table *table,
+                      const struct table_set *set) {
   struct answerer *answerer = reply->answerer;
   uint32_t drawn[TABLE_RECORDS_MOST];
   uint32_t *turn = &reply->book->turns[answerer->worker][node->service];
@@ -79,7 +88,7 @@ static bool put_drawn(struct reply *reply, const struct image_node *node, const 
       return true;
     }
     if (row->target_at)
-      note_row_target(reply, row, row_at);
+      note_row_target(reply, table, row, row_at);
   }
   count_answers(answerer, set, drawn, count);
   return count > 0;
@@ -94,7 +103,7 @@ bool balanced_answer(struct reply *reply, const struct image_node *node, uint16_
     return row != NULL;
   }
   const struct table_set *set = set_of(reply, node, table, type);
-  if (!set || !put_drawn(reply, node, set))
+  if (!set || !put_drawn(reply, node, table, set))
     return false;
   if (table->is_doubtful)
     reply->error = ERROR_STALE_ANSWER;
@@ -113,7 +122,7 @@ uint32_t balanced_negative_ttl(const struct reply *reply, const struct image_nod
 }
 
 bool balanced_add_address(struct reply *reply, const struct reply_target *target, uint16_t type) {
-  const struct image_node *node = target->node;
+  const struct image_node *node = target->at;
   const struct table *table = table_of(reply, node);
   if (node->flags & IMAGE_MEMBER) {
     const struct table_row *row = member_row(table, node, type);

@@ -11,6 +11,7 @@
 #include "gslb/model/config.h"
 #include "zones/cookie.h"
 #include "zones/image.h"
+#include "zones/listing.h"
 #include "zones/table.h"
 #include "zones/tsig.h"
 
@@ -20,6 +21,7 @@ struct book {
   struct table **tables;       /* by service; each published by RCU, never NULL */
   uint32_t **turns;            /* by worker, then service: round robin counters, each worker's own */
   uint32_t worker_count;
+  struct listing *listing;        /* published by RCU; owned by the builder; NULL: nothing is listed */
   struct topology *topology;      /* borrowed by the tables */
   struct cookie_secrets *cookies; /* published by RCU; owned by the builder; NULL: cookies are off */
   struct tsig_keys *keys;

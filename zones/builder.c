@@ -13,6 +13,7 @@
 
 #define BUILDER_WAIT_MOST_MS 60000
 #define BUILDER_STORE_RETRY_MS 1000
+#define LISTING_PAUSE 10 /* times as long as it took to build */
 #define BUILDER_COOKIE_LIFE_MS (24 * 3600 * INT64_C(1000))
 
 struct builder {
@@ -28,6 +29,11 @@ struct builder {
   int64_t *valid_until_ms; /* by service, house time */
   int64_t next_expiry_ms;  /* the least of them */
   bool *is_dirty;          /* by service */
+  uint32_t *dirty;         /* those, in the order in which they were marked */
+  size_t dirty_count;
+  struct listing *listing; /* published by RCU in the book; NULL: no zone wants one */
+  bool is_listing_wanted, is_listing_dirty;
+  int64_t listing_next_ms; /* mono: not built anew before, so that it takes a tenth of the thread's time at most */
 };
 
 struct builder *builder_new(struct board *board, const struct house *house) {
@@ -50,6 +56,7 @@ void builder_free(struct builder *builder) {
   if (!builder)
     return;
   book_free(builder->book);
+  listing_free(builder->listing);
   differences_free(builder->differences);
   free(builder->cookies);
   facts_free(builder->facts);
@@ -57,6 +64,7 @@ void builder_free(struct builder *builder) {
   config_free(builder->config);
   free(builder->valid_until_ms);
   free(builder->is_dirty);
+  free(builder->dirty);
   free(builder);
 }
 
@@ -85,14 +93,37 @@ static bool open_stores(struct builder *builder, const struct config *config) {
   return opened;
 }
 
-static void mark_dirty(void *context, size_t service) {
-  struct builder *builder = context;
+static void mark_table(struct builder *builder, size_t service) {
+  if (builder->is_dirty[service])
+    return;
   builder->is_dirty[service] = true;
+  builder->dirty[builder->dirty_count++] = (uint32_t)service;
 }
 
-static void refresh_facts(struct builder *builder, struct facts *facts) {
+struct marking {
+  struct builder *builder;
+  const struct config *config; /* whose facts change */
+};
+
+static void mark_dirty(void *context, size_t service) {
+  const struct marking *marking = context;
+  struct builder *builder = marking->builder;
+  if (service == FACTS_BALANCERS) {
+    builder->is_listing_dirty = true;
+    return;
+  }
+  const struct config_service *configured = &marking->config->services[service];
+  builder->is_listing_dirty |= marking->config->zones[configured->zone].has_browse;
+  mark_table(builder, service);
+  /* what is created from a pattern has its name in the pattern's table */
+  if (configured->pattern != CONFIG_NO_PATTERN)
+    mark_table(builder, configured->pattern);
+}
+
+static void refresh_facts(struct builder *builder, const struct config *config, struct facts *facts) {
   struct errbuf err = {""};
-  if (facts_refresh(facts, mark_dirty, builder, &err) != STATUS_OK)
+  struct marking marking = {builder, config};
+  if (facts_refresh(facts, mark_dirty, &marking, &err) != STATUS_OK)
     log_warning("facts: %s", err.text);
 }
 
@@ -137,6 +168,11 @@ static void rotate_cookies(struct builder *builder) {
 
 static struct table *build_table(struct builder *builder, const struct book *book, const struct facts *facts,
                                  size_t service, int64_t now_ms) {
+  atomic_fetch_add_explicit(&builder->board->gauges[BOARD_DNS_TABLES_BUILT], 1, memory_order_relaxed);
+  if (config_service_is_pattern(&book->config->services[service])) {
+    builder->valid_until_ms[service] = INT64_MAX;
+    return table_build_pattern(book->config, facts, service);
+  }
   struct arena arena = {0};
   struct evaluation evaluation;
   const struct service_facts *known = facts_service(facts, service);
@@ -144,7 +180,6 @@ static struct table *build_table(struct builder *builder, const struct book *boo
   builder->valid_until_ms[service] = evaluation.valid_until_ms;
   struct table *table = table_build(known->service, known, &evaluation, topology_of(book->topology, service));
   arena_release(&arena);
-  atomic_fetch_add_explicit(&builder->board->gauges[BOARD_DNS_TABLES_BUILT], 1, memory_order_relaxed);
   return table;
 }
 
@@ -155,6 +190,21 @@ static void find_next_expiry(struct builder *builder) {
       builder->next_expiry_ms = builder->valid_until_ms[i];
 }
 
+/* NULL where no zone wants one. */
+static struct listing *make_listing(struct builder *builder, const struct config *config, const struct facts *facts,
+                                    int64_t now_ms) {
+  builder->is_listing_wanted = builder->is_listing_dirty = false;
+  for (size_t i = 0; i < config->zone_count; i++)
+    builder->is_listing_wanted |= listing_is_wanted(&config->zones[i]);
+  if (!builder->is_listing_wanted)
+    return NULL;
+  int64_t start_ms = mono_now_ms();
+  struct listing *listing = listing_build(config, facts, now_ms);
+  int64_t end_ms = mono_now_ms();
+  builder->listing_next_ms = end_ms + LISTING_PAUSE * (end_ms - start_ms);
+  return listing;
+}
+
 enum status builder_switch(struct builder *builder, struct config *config, int image_fd, uint32_t worker_count,
                            struct errbuf *err) {
   struct book *fresh = book_new(config, image_fd, worker_count, err);
@@ -163,15 +213,21 @@ enum status builder_switch(struct builder *builder, struct config *config, int i
   open_stores(builder, config);
   free(builder->valid_until_ms);
   free(builder->is_dirty);
+  free(builder->dirty);
   builder->valid_until_ms = mem_array(config->service_count, sizeof *builder->valid_until_ms);
   builder->is_dirty = mem_array(config->service_count, sizeof *builder->is_dirty);
+  builder->dirty = mem_array(config->service_count, sizeof *builder->dirty);
+  builder->dirty_count = 0;
   struct facts *facts = facts_new(config, builder->durable, builder->live);
-  refresh_facts(builder, facts);
+  refresh_facts(builder, config, facts);
   int64_t now_ms = house_now_ms(&builder->house);
   for (size_t i = 0; i < config->service_count; i++) {
     fresh->tables[i] = build_table(builder, fresh, facts, i, now_ms);
     builder->is_dirty[i] = false;
   }
+  builder->dirty_count = 0;
+  struct listing *old_listing = builder->listing;
+  fresh->listing = builder->listing = make_listing(builder, config, facts, now_ms);
   struct book *old = builder->book;
   struct cookie_secrets *old_cookies = builder->cookies;
   fresh->cookies = builder->cookies = make_cookies(builder, fresh);
@@ -182,6 +238,7 @@ enum status builder_switch(struct builder *builder, struct config *config, int i
     book_free(old);
   }
   free(old_cookies);
+  listing_free(old_listing);
   facts_free(builder->facts);
   config_free(builder->config);
   builder->facts = facts;
@@ -190,26 +247,55 @@ enum status builder_switch(struct builder *builder, struct config *config, int i
   return STATUS_OK;
 }
 
-/* Rebuilds what is marked and frees the old tables after one grace period for all of them. */
+static void mark_expired(struct builder *builder, int64_t now_ms) {
+  if (builder->next_expiry_ms > now_ms)
+    return;
+  for (size_t i = 0; i < builder->config->service_count; i++)
+    if (builder->valid_until_ms[i] <= now_ms)
+      mark_table(builder, i);
+}
+
+static int compare_descending(const void *a, const void *b) {
+  uint32_t one = *(const uint32_t *)a, other = *(const uint32_t *)b;
+  return (one < other) - (one > other);
+}
+
+/* Rebuilds what is marked; returns what to free after a grace period, the listing that was replaced in *listing. A
+ * created service comes before the pattern that names it, since vacancies stand behind all patterns. */
+static struct table **replace_dirty(struct builder *builder, int64_t now_ms, struct listing **listing) {
+  struct table **retired = mem_array(builder->dirty_count, sizeof *retired);
+  if (builder->dirty_count)
+    qsort(builder->dirty, builder->dirty_count, sizeof *builder->dirty, compare_descending);
+  for (size_t i = 0; i < builder->dirty_count; i++) {
+    uint32_t service = builder->dirty[i];
+    builder->is_dirty[service] = false;
+    struct table *fresh = build_table(builder, builder->book, builder->facts, service, now_ms);
+    retired[i] = builder->book->tables[service];
+    rcu_assign_pointer(builder->book->tables[service], fresh);
+  }
+  *listing = NULL;
+  if (builder->is_listing_wanted && builder->is_listing_dirty && builder->listing_next_ms <= mono_now_ms()) {
+    *listing = builder->listing;
+    builder->listing = make_listing(builder, builder->config, builder->facts, now_ms);
+    rcu_assign_pointer(builder->book->listing, builder->listing);
+  }
+  return retired;
+}
+
 static void rebuild_dirty(struct builder *builder, int64_t now_ms) {
-  size_t count = builder->config->service_count, retired_count = 0, retired_room = 0;
-  struct table **retired = NULL;
-  for (size_t i = 0; i < count; i++) {
-    if (!builder->is_dirty[i] && builder->valid_until_ms[i] > now_ms)
-      continue;
-    builder->is_dirty[i] = false;
-    struct table *fresh = build_table(builder, builder->book, builder->facts, i, now_ms);
-    retired = mem_grow(retired, &retired_room, retired_count + 1, sizeof *retired);
-    retired[retired_count++] = builder->book->tables[i];
-    rcu_assign_pointer(builder->book->tables[i], fresh);
-  }
-  if (retired_count) {
+  struct listing *listing;
+  mark_expired(builder, now_ms);
+  size_t count = builder->dirty_count;
+  struct table **retired = replace_dirty(builder, now_ms, &listing);
+  builder->dirty_count = 0;
+  if (count || listing)
     synchronize_rcu();
+  if (count)
     find_next_expiry(builder);
-  }
-  for (size_t i = 0; i < retired_count; i++)
+  for (size_t i = 0; i < count; i++)
     table_free(retired[i]);
   free(retired);
+  listing_free(listing);
 }
 
 int64_t builder_refresh(struct builder *builder) {
@@ -217,12 +303,16 @@ int64_t builder_refresh(struct builder *builder) {
     facts_free(builder->facts);
     builder->facts = facts_new(builder->config, builder->durable, builder->live);
   }
-  refresh_facts(builder, builder->facts);
+  refresh_facts(builder, builder->config, builder->facts);
   rebuild_dirty(builder, house_now_ms(&builder->house));
   rotate_cookies(builder);
   if (!builder->durable || !builder->live)
     return BUILDER_STORE_RETRY_MS;
   int64_t left_ms = builder->next_expiry_ms - house_now_ms(&builder->house);
+  if (builder->is_listing_wanted && builder->is_listing_dirty) {
+    int64_t pause_ms = builder->listing_next_ms - mono_now_ms();
+    left_ms = pause_ms < left_ms ? pause_ms : left_ms;
+  }
   if (left_ms < 0)
     left_ms = 0;
   return left_ms < BUILDER_WAIT_MOST_MS ? left_ms : BUILDER_WAIT_MOST_MS;

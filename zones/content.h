@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "gslb/base/status.h"
-#include "zones/name.h"
+#include "gslb/model/name.h"
 #include "zones/rdata.h"
 
 struct soa { /* the numbers of an SOA record */

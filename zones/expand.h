@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "zones/name.h"
+#include "gslb/model/name.h"
 #include "zones/rdata.h"
 
 struct expanded {

@@ -10,7 +10,7 @@
 #include "gslb/base/addr.h"
 #include "gslb/base/status.h"
 #include "zones/content.h"
-#include "zones/name.h"
+#include "gslb/model/name.h"
 #include "zones/tsig.h"
 
 struct fetch_limits {

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "zones/name.h"
+#include "gslb/model/name.h"
 #include "zones/query.h"
 
 const struct image_node *find_node(const struct image *image, const uint8_t *name, size_t size) {
@@ -38,6 +38,7 @@ static void set_at(const struct image *image, struct find_result *out, enum find
   out->kind = kind;
   out->node = node;
   out->zone = image_zone(image, node->zone);
+  out->encloser = NULL;
 }
 
 /* DS at the apex of a zone of ours: the parent's side answers when it is ours too. */
@@ -80,8 +81,10 @@ void find_name(const struct image *image, const uint8_t *name, size_t size, uint
     set_at(image, out, FIND_DNAME, image_node(image, encloser->dname));
   } else if (encloser->wildcard) {
     set_at(image, out, FIND_NAME, image_node(image, encloser->wildcard));
+    out->encloser = encloser;
   } else {
     set_at(image, out, FIND_ABSENT, encloser);
     out->node = NULL;
+    out->encloser = encloser;
   }
 }

@@ -10,14 +10,16 @@ enum find_kind {
   FIND_NAME,       /* node is the name itself or the wildcard that stands for it */
   FIND_DELEGATION, /* node is the cut at or above the name */
   FIND_DNAME,      /* node holds the DNAME above the name */
-  FIND_ABSENT,     /* in the zone, and there is no such name */
+  FIND_ABSENT,     /* in the zone, and the image has no such name */
   FIND_OUTSIDE,    /* in none of our zones */
 };
 
 struct find_result {
   enum find_kind kind;
-  const struct image_node *node; /* NULL for FIND_ABSENT and FIND_OUTSIDE */
-  const struct image_zone *zone; /* NULL for FIND_OUTSIDE */
+  const struct image_node *node;     /* NULL for FIND_ABSENT and FIND_OUTSIDE */
+  const struct image_zone *zone;     /* NULL for FIND_OUTSIDE */
+  const struct image_node *encloser; /* the nearest name above, where the image does not have the name itself and
+                                      * neither a cut nor a DNAME stands above; else NULL */
 };
 
 void find_name(const struct image *image, const uint8_t *name, size_t size, uint16_t type, struct find_result *out);

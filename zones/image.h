@@ -13,7 +13,7 @@
 #include "gslb/base/status.h"
 #include "zones/cookie.h"
 
-#define IMAGE_MAGIC 0x32424c53474d4e49u
+#define IMAGE_MAGIC 0x33424c53474d4e49u
 #define IMAGE_NONE UINT32_MAX
 
 struct image_head {
@@ -57,6 +57,8 @@ enum image_node_flag {
   IMAGE_SRV = 32,      /* the balanced part is the service's SRV rrset rather than its addresses */
   IMAGE_WILDCARD = 64, /* leftmost label is an asterisk */
   IMAGE_MEMBER = 128,  /* the balanced part is one member's addresses: a target of SRV answers */
+  IMAGE_ACCEPT = 256,  /* a service that takes registrations: names of its members appear below it */
+  IMAGE_PATTERN = 512, /* "*.base" of services that registrations create; never answered by itself */
 };
 
 struct image_node {  /* 8-byte aligned; followed by name_size bytes of lower-case wire name, padding to 4, then

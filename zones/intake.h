@@ -11,7 +11,7 @@
 
 #include "gslb/base/status.h"
 #include "zones/content.h"
-#include "zones/name.h"
+#include "gslb/model/name.h"
 
 enum intake_result {
   INTAKE_MORE,     /* and another message must follow */

@@ -9,7 +9,7 @@
 #include "gslb/base/memory.h"
 #include "gslb/base/problem.h"
 #include "gslb/base/status.h"
-#include "zones/name.h"
+#include "gslb/model/name.h"
 #include "zones/rdata.h"
 
 #define MASTER_DEPTH_MOST 8u /* files that include one another */

@@ -35,17 +35,6 @@ static void place(struct placer *placer, const struct name *name, uint32_t servi
   node->flags |= flags;
 }
 
-/* prefix + "." + base, where prefix has no escapes. */
-static bool join_name(const char *prefix, const struct name *base, struct name *out) {
-  struct name name;
-  if (name_from_text(prefix, &name) != STATUS_OK || name.size - 1u + base->size > NAME_SIZE_MOST)
-    return false;
-  memcpy(name.wire + name.size - 1, base->wire, base->size);
-  name.size = (uint8_t)(name.size - 1 + base->size);
-  *out = name;
-  return true;
-}
-
 /* Letters, digits, hyphen and underscore: what goes into a name as one label and reads the same there. */
 static bool is_label(const char *text) {
   size_t length = strlen(text);
@@ -62,7 +51,7 @@ static void place_members(struct placer *placer, uint32_t index, const struct na
   for (size_t i = 0; i < service->member_count && i < TREE_NO_MEMBER; i++) {
     const struct config_member *member = &service->members[i];
     struct name name;
-    if (is_label(member->name) && join_name(member->name, base, &name))
+    if (is_label(member->name) && name_join(member->name, base, &name) == STATUS_OK)
       place(placer, &name, index, (uint16_t)i, IMAGE_MEMBER, member->pos);
     else if (service->srv && member->srv_port)
       problem_add(placer->problems, config_file_at(placer->tree->config, member->pos), member->pos.line,
@@ -74,18 +63,25 @@ static void place_members(struct placer *placer, uint32_t index, const struct na
 static void place_parts(struct placer *placer, uint32_t index, const struct name *base) {
   const struct config_service *service = &placer->tree->config->services[index];
   struct name name;
+  if (config_service_is_pattern(service))
+    return; /* what it makes has its names by registration */
   if (base->wire[0] == 1 && base->wire[1] == '*') {
     if (service->srv)
       report(placer, service->srv_pos, service->name, "is a wildcard, which cannot have SRV records");
     return;
   }
   if (service->srv) {
-    if (join_name(service->srv, base, &name))
+    if (name_join(service->srv, base, &name) == STATUS_OK)
       place(placer, &name, index, TREE_NO_MEMBER, IMAGE_SRV, service->srv_pos);
     else
       report(placer, service->srv_pos, service->srv, "and the service's name make no domain name");
   }
   place_members(placer, index, base);
+}
+
+static uint16_t service_flags(const struct config_service *service) {
+  return (uint16_t)((service->accept.is_given ? IMAGE_ACCEPT : 0) |
+                    (config_service_is_pattern(service) ? IMAGE_PATTERN : 0));
 }
 
 void places_add(struct tree *tree, struct problems *problems) {
@@ -94,12 +90,16 @@ void places_add(struct tree *tree, struct problems *problems) {
   struct name name;
   /* the services first, so that a clash is told at the part that is less at home */
   for (size_t i = 0; i < config->service_count; i++) {
-    if (name_from_text(config->services[i].name, &name) == STATUS_OK)
-      place(&placer, &name, (uint32_t)i, TREE_NO_MEMBER, 0, config->services[i].pos);
+    const struct config_service *service = &config->services[i];
+    if (config_service_is_vacancy(service))
+      continue;
+    if (name_from_text(service->name, &name) == STATUS_OK)
+      place(&placer, &name, (uint32_t)i, TREE_NO_MEMBER, service_flags(service), service->pos);
     else
-      report(&placer, config->services[i].pos, config->services[i].name, "is no domain name");
+      report(&placer, service->pos, service->name, "is no domain name");
   }
   for (size_t i = 0; i < config->service_count; i++)
-    if (name_from_text(config->services[i].name, &name) == STATUS_OK)
+    if (!config_service_is_vacancy(&config->services[i]) &&
+        name_from_text(config->services[i].name, &name) == STATUS_OK)
       place_parts(&placer, (uint32_t)i, &name);
 }

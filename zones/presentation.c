@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include "zones/name.h"
+#include "gslb/model/name.h"
 #include "zones/query.h"
 #include "zones/rdata.h"
 #include "zones/wire.h"

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "gslb/base/addr.h"
-#include "zones/name.h"
+#include "gslb/model/name.h"
 #include "zones/subnet.h"
 
 enum dns_rcode {

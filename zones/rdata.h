@@ -10,7 +10,7 @@
 
 #include "gslb/base/status.h"
 #include "zones/entry.h"
-#include "zones/name.h"
+#include "gslb/model/name.h"
 
 #define RDATA_SIZE_MOST 65535u
 #define RDATA_NAMES_MOST 2u

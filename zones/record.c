@@ -50,7 +50,7 @@ static bool target_name(const struct config_service *service, const struct confi
 
 /* The order of `first` is an order of preference. */
 static uint16_t preference(const struct config_service *service, size_t member) {
-  size_t value = service->srv_priority + (service->method == METHOD_FIRST ? member : 0);
+  size_t value = service->srv_priority + service->members[member].tier + (service->method == METHOD_FIRST ? member : 0);
   return value > UINT16_MAX ? UINT16_MAX : (uint16_t)value;
 }
 

@@ -2,13 +2,13 @@
 
 #include "zones/record.h"
 
-void reply_note_target(struct reply *reply, const struct image_node *node, size_t name_at) {
+void reply_note_target(struct reply *reply, enum target_kind kind, const void *at, size_t name_at) {
   if (reply->target_count == REPLY_TARGETS_MOST || name_at > WIRE_POINTER_MOST)
     return;
   for (uint32_t i = 0; i < reply->target_count; i++)
-    if (reply->targets[i].node == node)
+    if (reply->targets[i].at == at)
       return;
-  reply->targets[reply->target_count++] = (struct reply_target){.node = node, .name_at = (uint16_t)name_at};
+  reply->targets[reply->target_count++] = (struct reply_target){.at = at, .kind = kind, .name_at = (uint16_t)name_at};
 }
 
 bool reply_put_rrset(struct reply *reply, const struct image_rrset *rrset, uint16_t owner_at, enum section section) {
@@ -22,7 +22,8 @@ bool reply_put_rrset(struct reply *reply, const struct image_rrset *rrset, uint1
     wire_set_u16(at + patches[i].at, 0xc000 | (patches[i].is_apex ? reply->apex_at : owner_at));
   const struct image_target *targets = image_rrset_targets(rrset);
   for (uint16_t i = 0; i < rrset->target_count; i++)
-    reply_note_target(reply, image_node(&reply->book->image, (uint64_t)targets[i].node * 8), start + targets[i].at);
+    reply_note_target(reply, TARGET_NODE, image_node(&reply->book->image, (uint64_t)targets[i].node * 8),
+                      start + targets[i].at);
   reply->counts[section] += rrset->record_count;
   return true;
 }

@@ -15,8 +15,15 @@
 
 enum section { SECTION_ANSWER, SECTION_AUTHORITY, SECTION_ADDITIONAL, SECTIONS };
 
+enum target_kind {
+  TARGET_NODE,   /* struct image_node: static or balanced addresses */
+  TARGET_MEMBER, /* struct table_target: a member's own */
+  TARGET_LISTED, /* struct listing_name */
+};
+
 struct reply_target { /* a name in the message whose addresses are wanted */
-  const struct image_node *node;
+  const void *at;
+  enum target_kind kind;
   uint16_t name_at;
 };
 
@@ -39,6 +46,7 @@ struct reply {
   const struct image_zone *zone;
   uint16_t apex_at;              /* where the zone's name stands in the message */
   const struct image_node *node; /* the last one that was found; NULL: none */
+  const struct registered *made; /* whose node it is, when it is none of the image's; NULL otherwise */
   uint32_t target_count;
   struct reply_target targets[REPLY_TARGETS_MOST];
 };
@@ -50,8 +58,8 @@ void reply_require_rrset(struct reply *reply, const struct image_rrset *rrset, u
 bool reply_put_row(struct reply *reply, const struct table_row *row, uint16_t owner_at, enum section section);
 void reply_put_negative(struct reply *reply, uint32_t ttl_most_s);
 /* The zone's SOA, with a TTL of at most ttl_most_s (RFC 2308). */
-void reply_note_target(struct reply *reply, const struct image_node *node, size_t name_at);
-/* Its addresses are wanted in the additional section; once a node. */
+void reply_note_target(struct reply *reply, enum target_kind kind, const void *at, size_t name_at);
+/* Its addresses are wanted in the additional section; once each. */
 bool reply_read_back(const struct reply *reply, size_t at, struct name *out);
 /* The name at an offset of our own message, lower-cased, pointers followed. */
 void reply_clear(struct reply *reply);

@@ -14,7 +14,7 @@
 #include "gslb/base/status.h"
 #include "gslb/model/config.h"
 #include "zones/fetch.h"
-#include "zones/name.h"
+#include "gslb/model/name.h"
 
 #define SECONDARY_THREADS 4u /* zones that are asked for at the same time */
 

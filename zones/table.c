@@ -3,12 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gslb/decide/srv_weight.h"
 #include "zones/query.h"
 #include "zones/record.h"
 
 /* Every answered member's records by type, before sites choose among them; count 0 where there are none. */
 struct row_list {
   struct table_row *rows[TABLE_TYPES]; /* by member */
+  uint32_t heaviest;                   /* as gslb/decide/srv_weight has it */
 };
 
 static bool *held_addresses(struct arena *arena, const struct config_member *member, const struct member_state *state,
@@ -33,7 +35,8 @@ static void make_rows(struct arena *arena, const struct config_service *service,
     list->rows[TABLE_A][index] = record_addresses(arena, member, 4, ttl_s, is_held);
     list->rows[TABLE_AAAA][index] = record_addresses(arena, member, 6, ttl_s, is_held);
   }
-  list->rows[TABLE_SRV][index] = record_srv(arena, service, index, state->weight, ttl_s);
+  uint16_t weight = balance_srv_weight(state->weight, state->headroom, list->heaviest);
+  list->rows[TABLE_SRV][index] = record_srv(arena, service, index, weight, ttl_s);
   list->rows[TABLE_HTTPS][index] = record_binding(arena, service, index, TYPE_HTTPS, ttl_s, is_held);
   list->rows[TABLE_SVCB][index] = record_binding(arena, service, index, TYPE_SVCB, ttl_s, is_held);
   list->rows[TABLE_MX][index] = record_mx(arena, service, index, ttl_s);
@@ -55,21 +58,38 @@ static enum balance_method method_of(const struct config_service *service, enum 
 }
 
 /* The first site in order of nearness that has records of the type; UINT32_MAX: none has, so all members serve. */
-static uint32_t choose_site(const struct config_service *service, const struct table_row *rows, const uint32_t *sites,
-                            size_t site_count) {
+static uint32_t choose_site(const struct config_service *service, const struct table_row *rows, uint32_t tier,
+                            const uint32_t *sites, size_t site_count) {
   for (size_t s = 0; s < site_count; s++)
     for (size_t i = 0; i < service->member_count; i++)
-      if (rows[i].count && service->members[i].site == sites[s])
+      if (rows[i].count && service->members[i].tier <= tier && service->members[i].site == sites[s])
         return sites[s];
   return UINT32_MAX;
 }
 
+/* The lowest tier that has records of the type; clients of SRV and MX get all tiers, as priorities. */
+static uint32_t best_tier(const struct config_service *service, const struct table_row *rows, enum table_type type) {
+  uint32_t tier = UINT32_MAX;
+  if (type == TABLE_SRV || type == TABLE_MX)
+    return tier;
+  for (size_t i = 0; i < service->member_count; i++)
+    if (rows[i].count && service->members[i].tier < tier)
+      tier = service->members[i].tier;
+  return tier;
+}
+
+struct choice { /* which members may be drawn: those of this tier or a lower one, at this site */
+  uint32_t tier;
+  uint32_t site; /* UINT32_MAX: any */
+};
+
 static void fill_set(struct arena *arena, const struct config_service *service, const struct evaluation *evaluation,
-                     const struct table_row *rows, uint32_t site, struct table_set *set) {
+                     const struct table_row *rows, const struct choice *choice, struct table_set *set) {
   set->rows = arena_array(arena, evaluation->answered_members, sizeof *set->rows);
   set->weights = arena_array(arena, evaluation->answered_members, sizeof *set->weights);
   for (size_t i = 0; i < service->member_count; i++) {
-    if (!rows[i].count || (site != UINT32_MAX && service->members[i].site != site))
+    const struct config_member *member = &service->members[i];
+    if (!rows[i].count || member->tier > choice->tier || (choice->site != UINT32_MAX && member->site != choice->site))
       continue;
     set->rows[set->row_count] = rows[i];
     set->weights[set->row_count++] = evaluation->members[i].weight;
@@ -96,15 +116,77 @@ static void fill_views(struct table *table, const struct config_service *service
   for (int type = 0; type < TABLE_TYPES; type++) {
     if (!has_any(list->rows[type], service->member_count))
       continue;
+    struct choice choice = {.tier = best_tier(service, list->rows[type], (enum table_type)type)};
     for (uint32_t class = 0; class < class_count; class ++) {
       struct table_set *set = &table->views[class].sets[type];
       size_t site_count = 0;
       const uint32_t *sites = table->tree ? topology_class_sites(table->tree, class, &site_count) : NULL;
       set->method = method_of(service, (enum table_type)type, &set->wanted);
-      fill_set(&table->arena, service, evaluation, list->rows[type],
-               choose_site(service, list->rows[type], sites, site_count), set);
+      choice.site = choose_site(service, list->rows[type], choice.tier, sites, site_count);
+      fill_set(&table->arena, service, evaluation, list->rows[type], &choice, set);
     }
   }
+}
+
+static const uint8_t *make_label(struct arena *arena, const char *text, size_t length) {
+  uint8_t *label = arena_alloc(arena, length + 1);
+  label[0] = (uint8_t)length;
+  memcpy(label + 1, text, length);
+  return label;
+}
+
+static int compare_labels(const uint8_t *a, const uint8_t *b) {
+  size_t shorter = a[0] < b[0] ? a[0] : b[0];
+  int order = memcmp(a + 1, b + 1, shorter);
+  return order ? order : (int)a[0] - (int)b[0];
+}
+
+static int compare_names(const void *a, const void *b) {
+  const struct table_name *one = a, *other = b;
+  return compare_labels(one->label, other->label);
+}
+
+static void add_name(struct table *table, const char *text, size_t length, size_t index) {
+  table->names[table->name_count++] =
+      (struct table_name){.label = make_label(&table->arena, text, length), .index = (uint32_t)index};
+}
+
+static void sort_names(struct table *table) {
+  if (table->name_count)
+    qsort(table->names, table->name_count, sizeof *table->names, compare_names);
+}
+
+static void name_registered(struct table *table, const struct config_service *service) {
+  if (service->pattern != CONFIG_NO_PATTERN)
+    table->label = make_label(&table->arena, service->name, strcspn(service->name, "."));
+  if (!service->accept.is_given)
+    return;
+  table->names = arena_array(&table->arena, service->member_count, sizeof *table->names);
+  for (size_t i = 0; i < service->member_count && i < UINT16_MAX; i++)
+    if (service->members[i].is_registered)
+      add_name(table, service->members[i].name, strlen(service->members[i].name), i);
+  sort_names(table);
+}
+
+struct table *table_build_pattern(const struct config *config, const struct facts *facts, size_t pattern) {
+  struct table *table = mem_alloc(sizeof *table);
+  table->ttl_s = config->services[pattern].ttl_min_s;
+  table->views = arena_array(&table->arena, 1, sizeof *table->views);
+  table->names = arena_array(&table->arena, config->services[pattern].accept.services_most, sizeof *table->names);
+  for (size_t i = 0; i < config->service_count; i++) {
+    const struct config_service *service = facts_service(facts, i)->service;
+    if (service->pattern == pattern && service->name[0])
+      add_name(table, service->name, strcspn(service->name, "."), i);
+  }
+  sort_names(table);
+  return table;
+}
+
+const struct table_name *table_find_name(const struct table *table, const uint8_t *label) {
+  const struct table_name wanted = {.label = label};
+  if (!table->name_count)
+    return NULL;
+  return bsearch(&wanted, table->names, table->name_count, sizeof *table->names, compare_names);
 }
 
 struct table *table_build(const struct config_service *service, const struct service_facts *facts,
@@ -123,7 +205,7 @@ struct table *table_build(const struct config_service *service, const struct ser
   table->may_have[TABLE_HTTPS] = service->https.is_given;
   table->may_have[TABLE_SVCB] = service->svcb.is_given;
   table->may_have[TABLE_MX] = service->answer == ANSWER_MX;
-  struct row_list list;
+  struct row_list list = {.heaviest = balance_srv_heaviest(service, evaluation)};
   for (int type = 0; type < TABLE_TYPES; type++)
     list.rows[type] = arena_array(arena, count, sizeof *list.rows[type]);
 
@@ -139,8 +221,10 @@ struct table *table_build(const struct config_service *service, const struct ser
     for (int type = 0; type < TABLE_TYPES; type++) {
       list.rows[type][i].member = (uint16_t)i;
       list.rows[type][i].slot = facts->members[i].slot;
+      list.rows[type][i].is_own_target = list.rows[type][i].target_at && !member->target;
     }
   }
+  name_registered(table, service);
   fill_views(table, service, evaluation, &list);
   return table;
 }

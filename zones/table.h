@@ -11,7 +11,7 @@
 #include "gslb/decide/balance.h"
 #include "gslb/decide/evaluate.h"
 #include "gslb/decide/topology.h"
-#include "zones/name.h"
+#include "gslb/model/name.h"
 
 #define TABLE_RECORDS_MOST CONFIG_ANSWERS_MOST
 
@@ -20,6 +20,7 @@ struct table_row { /* one member's records of one type */
   uint16_t size;      /* bytes */
   uint16_t count;     /* 0: the member has none */
   uint16_t target_at; /* offset in records of a name whose addresses belong along; 0: none */
+  bool is_own_target; /* that name is the member's own, so its addresses are in the table's targets */
   uint16_t member;    /* index into the service's members */
   uint32_t slot;      /* of its counter, or FACTS_NO_SLOT */
 };
@@ -39,6 +40,11 @@ struct table_view { /* the sets for one class of clients */
   struct table_set sets[TABLE_TYPES];
 };
 
+struct table_name {     /* what registered, by its label */
+  const uint8_t *label; /* length and lower-case bytes */
+  uint32_t index;
+};
+
 struct table_target { /* a member's own addresses, for <member>.<service> */
   struct table_row a;
   struct table_row aaaa;
@@ -54,12 +60,21 @@ struct table {
   struct table_view *views;         /* by class */
   struct table_target *targets;     /* one a member of the service */
   uint32_t target_count;
+  const uint8_t *label;     /* of a service that a registration created: the first of its name; "\0" for a vacancy */
+  struct table_name *names; /* in order: registered members, as indices of targets; of a pattern the services created
+                             * from it, as indices of services */
+  uint32_t name_count;
 };
 
 struct table *table_build(const struct config_service *service, const struct service_facts *facts,
                           const struct evaluation *evaluation, const struct topology_tree *tree);
 /* Copies everything it needs but the tree, which the book keeps (NULL: the service does not prefer the nearest). */
+struct table *table_build_pattern(const struct config *config, const struct facts *facts, size_t pattern);
+/* The services that were created from the pattern; nothing to draw. */
 void table_free(struct table *table);
+
+const struct table_name *table_find_name(const struct table *table, const uint8_t *label);
+/* label in wire form, lower case. NULL: no such. */
 
 int table_type_of(uint16_t type);
 /* The table_type of a DNS type, or -1: none of its. */

@@ -14,7 +14,7 @@
 #include "gslb/model/config.h"
 #include "zones/image.h"
 #include "zones/master.h"
-#include "zones/name.h"
+#include "gslb/model/name.h"
 
 #define TREE_NO_MEMBER UINT16_MAX
 

@@ -12,7 +12,7 @@
 
 #include "gslb/base/status.h"
 #include "gslb/model/config.h"
-#include "zones/name.h"
+#include "gslb/model/name.h"
 
 #define TSIG_MAC_MOST 64u
 #define TSIG_SECRET_MOST 512u

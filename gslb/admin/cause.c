@@ -39,16 +39,30 @@ static size_t deciding_address(const struct config_member *member, const struct 
   return best == SIZE_MAX ? 0 : best;
 }
 
-void cause_of_member(const struct config *config, const struct service_facts *facts,
-                     const struct evaluation *evaluation, size_t member, struct cause *out) {
+/* Why the lease decides. */
+static void cause_of_lease(const struct member_facts *facts, const struct member_state *state, struct cause *out) {
+  *out = (struct cause){.since_ms = facts->has_lease ? facts->lease.since_ms : 0};
+  const char *text = !state->has_lease ? "lease ended" : state->is_stale ? "lease ended, kept as stale" : "registered";
+  snprintf(out->text, sizeof out->text, "%s", text);
+}
+
+static void cause_of_self(const struct member_facts *facts, struct cause *out) {
+  const struct lease_record *lease = &facts->lease;
+  const char *word = lease->self == HEALTH_DOWN ? "maint" : lease->self == HEALTH_DRAINING ? "drain" : "up";
+  out->since_ms = lease->since_ms;
+  snprintf(out->text, sizeof out->text, "%s%s%s (told by itself)", word, lease->self_reason[0] ? ": " : "",
+           lease->self_reason);
+}
+
+static void cause_of_override(const struct override_record *override, struct cause *out) {
+  out->since_ms = override->set_ms;
+  snprintf(out->text, sizeof out->text, "operator %s: %s", override->who, override->why);
+}
+
+static void cause_of_probes(const struct config *config, const struct service_facts *facts,
+                            const struct evaluation *evaluation, size_t member, struct cause *out) {
   const struct member_state *state = &evaluation->members[member];
   const struct config_member *configured = &facts->service->members[member];
-  if (state->decided_by == INPUT_ADMIN) {
-    const struct override_record *override = &facts->members[member].override;
-    out->since_ms = override->set_ms;
-    snprintf(out->text, sizeof out->text, "operator %s: %s", override->who, override->why);
-    return;
-  }
   size_t address = deciding_address(configured, state);
   struct cause cause;
   cause_of_address(config, facts, evaluation, member, address, &cause);
@@ -59,4 +73,24 @@ void cause_of_member(const struct config *config, const struct service_facts *fa
   snprintf(out->text, sizeof out->text, "%s%s%.*s",
            names_address ? addr_format(&configured->addresses[address], text) : "", names_address ? " " : "",
            (int)(sizeof out->text - ADDR_TEXT_SIZE - 2), cause.text);
+}
+
+void cause_of_member(const struct config *config, const struct service_facts *facts,
+                     const struct evaluation *evaluation, size_t member, struct cause *out) {
+  const struct member_state *state = &evaluation->members[member];
+  switch (state->decided_by) {
+  case INPUT_ADMIN:
+    cause_of_override(&facts->members[member].override, out);
+    break;
+  case INPUT_SELF:
+    cause_of_self(&facts->members[member], out);
+    break;
+  case INPUT_LEASE:
+    cause_of_lease(&facts->members[member], state, out);
+    break;
+  case INPUT_PROBE:
+  case INPUT_NONE:
+    cause_of_probes(config, facts, evaluation, member, out);
+    break;
+  }
 }

@@ -7,8 +7,8 @@
 
 #include <jansson.h>
 
-#include "gslb/admin/chronicle.h"
-#include "gslb/admin/reply.h"
+#include "gslb/model/chronicle.h"
+#include "gslb/net/reply.h"
 #include "gslb/base/log.h"
 #include "gslb/base/memory.h"
 
@@ -93,19 +93,13 @@ enum status change_parse(const char *body, size_t size, int64_t now_ms, struct o
 
 void change_who(const struct http_peer *peer, char who[64]) {
   struct passwd entry, *found = NULL;
-  char buffer[4096];
-  if (getpwuid_r(peer->uid, &entry, buffer, sizeof buffer, &found) == 0 && found && found->pw_name[0])
+  char buffer[4096], address[ADDR_TEXT_SIZE];
+  if (!peer->is_unix)
+    snprintf(who, 64, "%s", addr_format(&peer->addr, address));
+  else if (getpwuid_r(peer->uid, &entry, buffer, sizeof buffer, &found) == 0 && found && found->pw_name[0])
     snprintf(who, 64, "%s", found->pw_name);
   else
     snprintf(who, 64, "uid %u", peer->uid);
-}
-
-static const struct config_service *service_of(const struct change *change) {
-  return &view_config(change->view)->services[change->name.service];
-}
-
-static const char *member_of(const struct change *change) {
-  return service_of(change)->members[change->name.member].name;
 }
 
 static enum status write_chronicle(const struct change *change, enum override_kind old, struct store_txn *txn,
@@ -115,8 +109,8 @@ static enum status write_chronicle(const struct change *change, enum override_ki
   if (record->until_ms)
     clock_format_utc(record->until_ms, until, sizeof until);
   struct event_record event = {.at_ms = record->set_ms, .kind = "override"};
-  snprintf(event.service, sizeof event.service, "%s", service_of(change)->name);
-  snprintf(event.member, sizeof event.member, "%s", member_of(change));
+  snprintf(event.service, sizeof event.service, "%s", change->name.service);
+  snprintf(event.member, sizeof event.member, "%s", change->name.member);
   snprintf(event.from, sizeof event.from, "%s", override_name(old));
   snprintf(event.to, sizeof event.to, "%s", override_name(record->kind));
   snprintf(event.reason, sizeof event.reason, "operator %s%s%.80s", record->who, record->why[0] ? ": " : "",
@@ -127,7 +121,7 @@ static enum status write_chronicle(const struct change *change, enum override_ki
 
   struct audit_record audit = {.at_ms = record->set_ms, .action = "override"};
   snprintf(audit.who, sizeof audit.who, "%s", record->who);
-  snprintf(audit.subject, sizeof audit.subject, "%s/%s", service_of(change)->name, member_of(change));
+  snprintf(audit.subject, sizeof audit.subject, "%s/%s", change->name.service, change->name.member);
   snprintf(audit.detail, sizeof audit.detail, "%s%s%s: %.200s", override_name(record->kind), until[0] ? " until " : "",
            until, record->why);
   return chronicle_write_audit(txn, &audit, err);
@@ -136,7 +130,7 @@ static enum status write_chronicle(const struct change *change, enum override_ki
 static enum status apply_change(void *context, struct store_txn *txn, struct errbuf *err) {
   const struct change *change = context;
   struct record_key key;
-  record_key_member(service_of(change)->name, member_of(change), &key);
+  record_key_member(change->name.service, change->name.member, &key);
   struct store_bytes at = {key.bytes, key.size}, stored;
   struct override_record old = {.kind = OVERRIDE_NONE};
   if (store_get(txn, STORE_DB_ADMIN, at, &stored) == STATUS_OK)
@@ -151,7 +145,7 @@ static enum status apply_change(void *context, struct store_txn *txn, struct err
     status = store_put(txn, STORE_DB_ADMIN, at, (struct store_bytes){row, size}, err);
   }
   if (status == STATUS_OK)
-    status = store_mark_changed(txn, service_of(change)->name, err);
+    status = store_mark_changed(txn, change->name.service, err);
   if (status == STATUS_OK)
     status = write_chronicle(change, old.kind, txn, err);
   return status;
@@ -163,10 +157,10 @@ static void tell_change(void *context, enum status status, const struct errbuf *
   if (status == STATUS_NODATA) {
     reply_empty(change->call, 204);
   } else if (status) {
-    log_error("override of %s/%s is not stored: %s", service_of(change)->name, member_of(change), err->text);
+    log_error("override of %s/%s is not stored: %s", change->name.service, change->name.member, err->text);
     reply_problem(change->call, 503, "the override cannot be stored: %s", err->text);
   } else {
-    log_info("override of %s/%s: %s by %s%s%s", service_of(change)->name, member_of(change), kind, change->record.who,
+    log_info("override of %s/%s: %s by %s%s%s", change->name.service, change->name.member, kind, change->record.who,
              change->record.why[0] ? ": " : "", change->record.why);
     if (change->record.kind == OVERRIDE_NONE)
       reply_empty(change->call, 204);
@@ -178,10 +172,10 @@ static void tell_change(void *context, enum status status, const struct errbuf *
 }
 
 static void queue_change(struct http_call *call, struct view *view, struct committer *committer, struct view_name name,
-                         const struct override_record *record) {
+                         const struct override_record *record, const char *who) {
   struct change *change = mem_alloc(sizeof *change);
   *change = (struct change){call, view_hold(view), name, *record};
-  change_who(&call->peer, change->record.who);
+  snprintf(change->record.who, sizeof change->record.who, "%s", who);
   http_hold(call);
   struct errbuf err;
   enum status status = commit_queue(committer, apply_change, tell_change, change, &err);
@@ -189,21 +183,35 @@ static void queue_change(struct http_call *call, struct view *view, struct commi
     tell_change(change, status, &err);
 }
 
-void change_override(struct http_call *call, struct view *view, struct committer *committer, struct view_name name) {
+void change_override_as(struct http_call *call, struct view *view, struct committer *committer, struct view_name name,
+                        const char *who) {
   struct override_record record;
   struct errbuf err;
   json_t *errors = NULL;
   enum status status =
       change_parse(call->body, call->body_size, house_now_ms(&view_sources(view)->house), &record, &errors, &err);
   if (status == STATUS_OK)
-    queue_change(call, view, committer, name, &record);
+    queue_change(call, view, committer, name, &record, who);
   else if (errors)
     reply_problem_with(call, 422, err.text, "errors", errors, NULL);
   else
     reply_problem(call, 400, "%s", err.text);
 }
 
-void change_clear(struct http_call *call, struct view *view, struct committer *committer, struct view_name name) {
+void change_clear_as(struct http_call *call, struct view *view, struct committer *committer, struct view_name name,
+                     const char *who) {
   struct override_record record = {.kind = OVERRIDE_NONE, .set_ms = house_now_ms(&view_sources(view)->house)};
-  queue_change(call, view, committer, name, &record);
+  queue_change(call, view, committer, name, &record, who);
+}
+
+void change_override(struct http_call *call, struct view *view, struct committer *committer, struct view_name name) {
+  char who[64];
+  change_who(&call->peer, who);
+  change_override_as(call, view, committer, name, who);
+}
+
+void change_clear(struct http_call *call, struct view *view, struct committer *committer, struct view_name name) {
+  char who[64];
+  change_who(&call->peer, who);
+  change_clear_as(call, view, committer, name, who);
 }

@@ -19,11 +19,16 @@ enum status change_parse(const char *body, size_t size, int64_t now_ms, struct o
  * STATUS_RANGE: *errors is a new array of {"pointer","detail"}, one for everything that is wrong. */
 
 void change_who(const struct http_peer *peer, char who[64]);
-/* The name of the peer's user, or "uid 1000" where it has none. */
+/* The name of the peer's user, or "uid 1000" where it has none; of one that came over TCP its address. */
 
 void change_override(struct http_call *call, struct view *view, struct committer *committer, struct view_name name);
 /* Answers the call: 200 with the member, 400, 422, or 503 when it cannot be stored. view is borrowed for the call. */
 void change_clear(struct http_call *call, struct view *view, struct committer *committer, struct view_name name);
 /* Answers the call: 204, or 503. */
+void change_override_as(struct http_call *call, struct view *view, struct committer *committer, struct view_name name,
+                        const char *who);
+void change_clear_as(struct http_call *call, struct view *view, struct committer *committer, struct view_name name,
+                     const char *who);
+/* The same for a caller that is known by another name than change_who gives it: the owner of a token, say. */
 
 #endif

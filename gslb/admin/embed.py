@@ -11,7 +11,10 @@ CONTENT_TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
+    ".json": "application/json",
 }
+# all others stand at "/" and their name
+PATHS = {"index.html": "/", "openapi.json": "/v1/openapi.json"}
 
 
 def c_bytes(data):
@@ -33,7 +36,7 @@ def main(files):
         with open(file, "rb") as stream:
             data = stream.read()
         etag = hashlib.sha256(data).hexdigest()[:16]
-        path = "/" if name == "index.html" else "/" + name
+        path = PATHS.get(name, "/" + name)
         print(f"static const unsigned char web_file_{number}[] = {{\n{c_bytes(data + bytes(1))}}};")
         entries.append(
             f'  {{"{path}", "{content_type}", "\\"{etag}\\"", (const char *)web_file_{number}, {len(data)}}},'

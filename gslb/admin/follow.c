@@ -6,19 +6,32 @@
 #include <string.h>
 
 #include "gslb/admin/cause.h"
-#include "gslb/admin/chronicle.h"
 #include "gslb/base/memory.h"
 #include "gslb/decide/evaluate.h"
 #include "gslb/model/board.h"
+#include "gslb/model/chronicle.h"
 #include "gslb/model/facts.h"
 
+struct followed_member {
+  const char *name;
+  bool is_registered;
+  bool is_known;
+  enum health state;
+  uint32_t slot;
+};
+
 struct followed { /* one service */
+  const char *name;
+  uint64_t revision;   /* of the members below */
+  struct arena memory; /* of name and members, unless they are the configured ones */
+  struct followed_member *members;
+  size_t member_count;
   bool is_touched;
+  bool was_looked_at;
   bool is_mode_known;
   enum service_mode mode;
   int64_t due_ms;
-  enum health *states; /* one a member */
-  bool *is_state_known;
+  int64_t empty_from_ms; /* on_empty is not run before; house time */
 };
 
 struct follow {
@@ -29,20 +42,92 @@ struct follow {
   bool is_full; /* no slot was left, and that was told */
 };
 
+static void list_members(const struct service_facts *facts, struct arena *arena, struct followed *out) {
+  const struct config_service *service = facts->service;
+  bool is_own = facts->revision > 0; /* the names go with the next revision, the configuration's do not */
+  out->name = is_own ? arena_strdup(arena, service->name) : service->name;
+  out->revision = facts->revision;
+  out->member_count = service->member_count;
+  out->members = arena_array(arena, service->member_count, sizeof *out->members);
+  for (size_t m = 0; m < service->member_count; m++) {
+    const struct config_member *member = &service->members[m];
+    out->members[m] =
+        (struct followed_member){.name = member->name, .is_registered = member->is_registered, .slot = FACTS_NO_SLOT};
+    if (member->is_registered)
+      out->members[m].name = arena_strdup(arena, member->name);
+  }
+}
+
+static void give_up(const struct followed *before, size_t member, struct slots *slots, struct news *news) {
+  const struct followed_member *gone = &before->members[member];
+  struct news_row row = {.kind = NEWS_DELETE, .db = STORE_DB_SLOTS, .service = before->name};
+  record_key_member(before->name, gone->name, &row.key);
+  if (gone->slot != FACTS_NO_SLOT && slots) {
+    slots_give(slots, gone->slot);
+    news_add_row(news, &row);
+  }
+  row.kind = NEWS_DELETE_BELOW;
+  row.db = STORE_DB_LATCHES;
+  news_add_row(news, &row);
+  /* one that was down by its lease or otherwise is no loss any more */
+  if (!gone->is_known || gone->state == HEALTH_DOWN)
+    return;
+  struct event_record *event = news_add_event(news, "health", before->name, gone->name);
+  snprintf(event->from, sizeof event->from, "%s", health_name(gone->state));
+  snprintf(event->to, sizeof event->to, "gone");
+  snprintf(event->reason, sizeof event->reason, "it is not registered any more");
+}
+
+/* Takes over the members as they are now: what was known of those that stay goes with their names, and what was kept
+ * for registered ones that are gone is given back. news NULL: nobody is told. */
+static void take_members(struct followed *followed, const struct service_facts *facts, struct slots *slots,
+                         struct news *news) {
+  if (followed->revision == facts->revision)
+    return;
+  struct followed before = *followed;
+  followed->memory = (struct arena){0};
+  list_members(facts, &followed->memory, followed);
+  bool is_same = strcmp(before.name, followed->name) == 0;
+  if (!is_same) {
+    followed->is_mode_known = false;
+    followed->mode = SERVICE_USES_UNKNOWN;
+    followed->empty_from_ms = 0;
+  }
+  /* both begin with the configured members, then come registered ones in order of their names */
+  size_t now = 0;
+  for (size_t old = 0; old < before.member_count; old++) {
+    const struct followed_member *known = &before.members[old];
+    while (is_same && now < followed->member_count && known->is_registered &&
+           (!followed->members[now].is_registered || strcmp(followed->members[now].name, known->name) < 0))
+      now++;
+    if (is_same && now < followed->member_count && strcmp(followed->members[now].name, known->name) == 0) {
+      const char *name = followed->members[now].name;
+      followed->members[now] = *known;
+      followed->members[now++].name = name;
+    } else if (news) {
+      give_up(&before, old, slots, news);
+    }
+  }
+  arena_release(&before.memory);
+}
+
 static void recall_from(struct follow *follow, const struct follow *before) {
   for (size_t s = 0; s < follow->config->service_count; s++) {
-    const struct config_service *service = &follow->config->services[s];
-    size_t old = config_find_service(before->config, service->name);
-    if (old == SIZE_MAX)
+    struct followed *followed = &follow->services[s];
+    size_t at = followed->name[0] ? facts_find_service(before->facts, followed->name) : SIZE_MAX;
+    if (at == SIZE_MAX)
       continue;
-    follow->services[s].mode = before->services[old].mode;
-    follow->services[s].is_mode_known = before->services[old].is_mode_known;
-    for (size_t m = 0; m < service->member_count; m++) {
-      size_t member = config_find_member(&before->config->services[old], service->members[m].name);
-      if (member == SIZE_MAX)
+    const struct followed *old = &before->services[at];
+    followed->mode = old->mode;
+    followed->is_mode_known = old->is_mode_known;
+    followed->empty_from_ms = old->empty_from_ms;
+    for (size_t m = 0; m < followed->member_count; m++) {
+      size_t member = facts_find_member(before->facts, at, followed->members[m].name);
+      /* what before has read and not looked at yet is not among its members */
+      if (member >= old->member_count || strcmp(old->members[member].name, followed->members[m].name) != 0)
         continue;
-      follow->services[s].states[m] = before->services[old].states[member];
-      follow->services[s].is_state_known[m] = before->services[old].is_state_known[member];
+      followed->members[m].state = old->members[member].state;
+      followed->members[m].is_known = old->members[member].is_known;
     }
   }
 }
@@ -56,30 +141,37 @@ static void recall_mode(struct followed *followed, const char *word) {
   followed->is_mode_known = true;
 }
 
-static void recall_state(struct followed *followed, size_t member, const char *word) {
-  if (followed->is_state_known[member])
+static void recall_state(struct followed_member *member, const char *word) {
+  if (member->is_known)
     return;
-  for (int state = HEALTH_UNKNOWN; state <= HEALTH_DOWN; state++)
-    if (strcmp(word, health_name((enum health)state)) == 0)
-      followed->states[member] = (enum health)state;
-  followed->is_state_known[member] = true;
+  (void)health_parse(word, &member->state);
+  member->is_known = true;
 }
 
 static bool recall_event(void *context, uint64_t id, const struct event_record *event) {
   struct follow *follow = context;
   (void)id;
   bool is_mode = strcmp(event->kind, "service") == 0, is_state = strcmp(event->kind, "health") == 0;
-  size_t s = is_mode || is_state ? config_find_service(follow->config, event->service) : SIZE_MAX;
+  bool is_empty = strcmp(event->kind, "on_empty") == 0;
+  size_t s = is_mode || is_state || is_empty ? facts_find_service(follow->facts, event->service) : SIZE_MAX;
   if (s == SIZE_MAX)
     return true;
-  if (is_mode) {
-    recall_mode(&follow->services[s], event->to);
-    return true;
-  }
-  size_t member = config_find_member(&follow->config->services[s], event->member);
-  if (member != SIZE_MAX)
-    recall_state(&follow->services[s], member, event->to);
+  struct followed *followed = &follow->services[s];
+  if (is_mode)
+    recall_mode(followed, event->to);
+  int64_t again_ms = event->at_ms + follow->config->services[s].on_empty_interval_ms;
+  if (is_empty && again_ms > followed->empty_from_ms)
+    followed->empty_from_ms = again_ms;
+  size_t member = is_state ? facts_find_member(follow->facts, s, event->member) : SIZE_MAX;
+  if (member < followed->member_count)
+    recall_state(&followed->members[member], event->to);
   return true;
+}
+
+static void touch(void *context, size_t service) {
+  struct follow *follow = context;
+  if (service != FACTS_BALANCERS)
+    follow->services[service].is_touched = true;
 }
 
 struct follow *follow_new(const struct config *config, struct store *durable, struct store *live,
@@ -90,12 +182,14 @@ struct follow *follow_new(const struct config *config, struct store *durable, st
   follow->services = arena_array(&follow->arena, config->service_count, sizeof *follow->services);
   for (size_t s = 0; s < config->service_count; s++) {
     struct followed *followed = &follow->services[s];
-    size_t count = config->services[s].member_count;
     followed->mode = SERVICE_USES_UNKNOWN;
     followed->due_ms = INT64_MAX;
-    followed->states = arena_array(&follow->arena, count, sizeof *followed->states);
-    followed->is_state_known = arena_array(&follow->arena, count, sizeof *followed->is_state_known);
+    list_members(facts_service(follow->facts, s), &follow->arena, followed);
   }
+  /* who registered must be known before it can be recalled; a failure is told by the first look */
+  (void)facts_refresh(follow->facts, touch, follow, NULL);
+  for (size_t s = 0; s < config->service_count; s++)
+    take_members(&follow->services[s], facts_service(follow->facts, s), NULL, NULL);
   if (before)
     recall_from(follow, before);
   else if (durable)
@@ -106,6 +200,8 @@ struct follow *follow_new(const struct config *config, struct store *durable, st
 void follow_free(struct follow *follow) {
   if (!follow)
     return;
+  for (size_t s = 0; s < follow->config->service_count; s++)
+    arena_release(&follow->services[s].memory);
   facts_free(follow->facts);
   arena_release(&follow->arena);
   free(follow);
@@ -116,13 +212,17 @@ static void note_states(struct follow *follow, size_t s, const struct service_fa
   const struct config_service *service = facts->service;
   struct followed *followed = &follow->services[s];
   for (size_t m = 0; m < service->member_count; m++) {
-    enum health state = evaluation->members[m].state, was = followed->states[m];
-    /* what has no input is up from the first look on, which is no news */
-    bool is_news = followed->is_state_known[m] || evaluation->members[m].decided_by != INPUT_NONE;
-    bool has_changed = state != was;
-    followed->is_state_known[m] = true;
-    followed->states[m] = state;
-    if (!has_changed || !is_news)
+    const struct member_state *found = &evaluation->members[m];
+    struct followed_member *member = &followed->members[m];
+    enum health state = found->state, was = member->state;
+    if (!found->has_lease && !member->is_known)
+      continue; /* it is just being registered: its lease is written a moment later */
+    /* what has no input is up from the first look on, which is no news; nor is who was registered before it */
+    bool is_news = member->is_known ||
+                   (found->decided_by == INPUT_LEASE ? followed->was_looked_at : found->decided_by != INPUT_NONE);
+    member->is_known = true;
+    member->state = state;
+    if (state == was || !is_news)
       continue;
     struct cause cause;
     cause_of_member(follow->config, facts, evaluation, m, &cause);
@@ -167,8 +267,9 @@ static void move_latches(const struct service_facts *facts, const struct evaluat
   }
 }
 
-static void give_slot(struct follow *follow, const struct service_facts *facts, size_t m, struct slots *slots,
+static void give_slot(struct follow *follow, size_t s, const struct service_facts *facts, size_t m, struct slots *slots,
                       struct news *news) {
+  follow->services[s].members[m].slot = facts->members[m].slot;
   if (!slots || facts->members[m].slot != FACTS_NO_SLOT)
     return;
   struct slot_record slot = {.slot = slots_take(slots)};
@@ -180,6 +281,7 @@ static void give_slot(struct follow *follow, const struct service_facts *facts, 
     follow->is_full = true;
     return;
   }
+  follow->services[s].members[m].slot = slot.slot;
   const struct config_service *service = facts->service;
   uint8_t value[RECORD_SIZE_MOST];
   struct news_row row = {.kind = NEWS_PUT, .db = STORE_DB_SLOTS, .value = value, .service = service->name};
@@ -202,24 +304,40 @@ static void end_override(const struct service_facts *facts, size_t m, struct new
   snprintf(event->reason, sizeof event->reason, "its time is over (operator %s)", override->who);
 }
 
+static void note_empty(struct followed *followed, const struct service_facts *facts, struct news *news) {
+  const struct config_service *service = facts->service;
+  if (followed->mode != SERVICE_DOWN_EMPTY || !service->on_empty)
+    return;
+  if (followed->empty_from_ms <= news->now_ms) {
+    followed->empty_from_ms = news->now_ms + service->on_empty_interval_ms;
+    news_add_empty(news, service->name);
+  }
+  if (followed->empty_from_ms < followed->due_ms)
+    followed->due_ms = followed->empty_from_ms;
+}
+
 static void look_at(struct follow *follow, size_t s, struct slots *slots, struct arena *arena, struct news *news) {
   const struct service_facts *facts = facts_service(follow->facts, s);
+  struct followed *followed = &follow->services[s];
+  take_members(followed, facts, slots, news);
+  followed->is_touched = false;
+  followed->due_ms = INT64_MAX;
+  if (!facts->service->name[0] || config_service_is_pattern(facts->service)) {
+    followed->was_looked_at = true;
+    return;
+  }
   struct evaluation evaluation;
   evaluate_service(follow->config, facts, news->now_ms, arena, &evaluation);
-  follow->services[s].is_touched = false;
-  follow->services[s].due_ms = evaluation.valid_until_ms;
+  followed->due_ms = evaluation.valid_until_ms;
   for (size_t m = 0; m < facts->service->member_count; m++) {
     end_override(facts, m, news);
-    give_slot(follow, facts, m, slots, news);
+    give_slot(follow, s, facts, m, slots, news);
     move_latches(facts, &evaluation, m, news);
   }
   note_states(follow, s, facts, &evaluation, news);
   note_mode(follow, s, facts, &evaluation, news);
-}
-
-static void touch(void *context, size_t service) {
-  struct follow *follow = context;
-  follow->services[service].is_touched = true;
+  note_empty(followed, facts, news);
+  followed->was_looked_at = true;
 }
 
 enum status follow_look(struct follow *follow, struct slots *slots, struct news *news, struct errbuf *err) {

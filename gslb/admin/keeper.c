@@ -104,7 +104,8 @@ static void watch_processes(struct keeper *keeper, struct news *news) {
 
 static void log_event(const struct event_record *event) {
   bool is_bad = strcmp(event->to, health_name(HEALTH_DOWN)) == 0 || strncmp(event->to, "down-", 5) == 0 ||
-                strcmp(event->kind, "process") == 0 || strcmp(event->kind, "limit") == 0;
+                strcmp(event->to, "failed") == 0 || strcmp(event->kind, "process") == 0 ||
+                strcmp(event->kind, "limit") == 0;
   char change[sizeof event->from + sizeof event->to + 8] = "";
   if (event->to[0])
     snprintf(change, sizeof change, "%s -> %s: ", event->from, event->to);
@@ -121,6 +122,11 @@ static void spread_news(struct keeper *keeper, struct news *news) {
     if (is_change && config->server.on_change && keeper->links.exec >= 0)
       command_send(keeper->links.exec, event);
   }
+  for (size_t i = 0; i < news->empty_count && keeper->links.exec >= 0; i++)
+    (void)command_send_empty(keeper->links.exec, news->empties[i], news->now_ms);
+}
+
+static void store_news(struct keeper *keeper, struct news *news) {
   struct errbuf err;
   if (news->event_count + news->row_count == 0 || !view_sources(keeper->view)->durable)
     return;
@@ -134,9 +140,31 @@ static void spread_news(struct keeper *keeper, struct news *news) {
   follow_again(keeper->follow);
 }
 
+/* What on_empty commands came to. */
+static void take_results(struct keeper *keeper, struct news *news) {
+  struct channel_message *message = mem_alloc(sizeof *message);
+  struct pollfd ready = {.fd = keeper->links.exec, .events = POLLIN};
+  while (keeper->links.exec >= 0 && poll(&ready, 1, 0) > 0) {
+    enum status status = channel_receive(keeper->links.exec, message);
+    if (status == STATUS_NODATA || status == STATUS_IO)
+      keeper->links.exec = ready.fd = -1;
+    if (status != STATUS_OK)
+      continue;
+    for (size_t i = 0; i < message->fd_count; i++)
+      close(message->fds[i]);
+    struct event_record event;
+    if (message->kind != CHANNEL_RESULT)
+      continue;
+    command_take_result(message, news->now_ms, &event);
+    *news_add_event(news, event.kind, event.service, "") = event;
+  }
+  free(message);
+}
+
 static void look(struct keeper *keeper) {
   struct news news = {.now_ms = house_now_ms(keeper->links.house)};
   take_view(keeper, &news);
+  take_results(keeper, &news);
   if (keeper->needs_slots)
     load_slots(keeper, &news);
   watch_processes(keeper, &news);
@@ -144,6 +172,9 @@ static void look(struct keeper *keeper) {
   if (follow_look(keeper->follow, keeper->needs_slots ? NULL : keeper->slots, &news, &err) != STATUS_OK)
     fail(keeper, &err);
   spread_news(keeper, &news);
+  store_news(keeper, &news);
+  for (size_t i = 0; i < news.event_count && keeper->links.event; i++)
+    keeper->links.event(keeper->links.context, &news.events[i]);
   news_release(&news);
 }
 
@@ -228,8 +259,9 @@ static void *run(void *context) {
     if (atomic_load(&keeper->is_stopping))
       break;
     struct pollfd ready[] = {{.fd = keeper->wake, .events = POLLIN},
-                             {.fd = keeper->links.bell->ears[BOARD_EAR_CONTROL], .events = POLLIN}};
-    if (poll(ready, 2, wait_ms(keeper)) < 0 && errno != EINTR) {
+                             {.fd = keeper->links.bell->ears[BOARD_EAR_CONTROL], .events = POLLIN},
+                             {.fd = keeper->links.exec, .events = POLLIN}};
+    if (poll(ready, sizeof ready / sizeof *ready, wait_ms(keeper)) < 0 && errno != EINTR) {
       log_error("keeper: poll: %s", strerror(errno));
       break;
     }
@@ -237,6 +269,8 @@ static void *run(void *context) {
     if (ready[0].revents && read(keeper->wake, &count, sizeof count) < 0)
       count = 0;
     board_hear(keeper->links.bell, BOARD_EAR_CONTROL);
+    if (ready[1].revents && keeper->links.heard)
+      keeper->links.heard(keeper->links.context);
   }
   checkpoint(keeper);
   return NULL;

@@ -157,11 +157,14 @@ static void write_stores(FILE *out, const struct view_sources *sources) {
 enum family {
   FAMILY_SERVICE_MODE,
   FAMILY_SERVICE_MEMBERS,
+  FAMILY_SERVICE_REGISTERED,
   FAMILY_SERVICE_TTL,
   FAMILY_MEMBER_STATE,
   FAMILY_MEMBER_ANSWERED,
   FAMILY_MEMBER_ANSWERS,
   FAMILY_MEMBER_OVERRIDE,
+  FAMILY_MEMBER_STALE,
+  FAMILY_MEMBER_UTILIZATION,
   FAMILY_PROBE_RESPONSE,
   FAMILY_PROBE_PASSED,
   FAMILIES
@@ -171,11 +174,19 @@ static const struct {
 } families[] = {
     [FAMILY_SERVICE_MODE] = {"gslb_service_mode", "gauge", "1 for the mode that the service is in, 0 for the others."},
     [FAMILY_SERVICE_MEMBERS] = {"gslb_service_members", "gauge", "Members of the service, by state."},
+    [FAMILY_SERVICE_REGISTERED] = {"gslb_service_members_registered", "gauge",
+                                   "Members of the service that registered."},
     [FAMILY_SERVICE_TTL] = {"gslb_service_ttl_seconds", "gauge", "TTL of the service's answers now."},
     [FAMILY_MEMBER_STATE] = {"gslb_member_state", "gauge", "0 unknown, 1 up, 2 degraded, 3 draining, 4 down."},
     [FAMILY_MEMBER_ANSWERED] = {"gslb_member_answered", "gauge", "Whether answers may hold the member."},
     [FAMILY_MEMBER_ANSWERS] = {"gslb_member_answers_total", "counter", "Answers that held the member."},
     [FAMILY_MEMBER_OVERRIDE] = {"gslb_member_override", "gauge", "Whether an operator's override is in force."},
+    [FAMILY_MEMBER_STALE] = {"gslb_member_stale", "gauge",
+                             "Whether the registered member's lease is kept although it "
+                             "ended."},
+    [FAMILY_MEMBER_UTILIZATION] = {"gslb_member_utilization", "gauge",
+                                   "What the registered member reported last; 1 is "
+                                   "full. Absent without a report."},
     [FAMILY_PROBE_RESPONSE] = {"gslb_probe_response_seconds", "gauge",
                                "Response time of passing probes, moving average."},
     [FAMILY_PROBE_PASSED] = {"gslb_probe_passed", "gauge", "Whether the last probe passed."},
@@ -193,12 +204,12 @@ static void begin_sample(FILE *out, enum family family, const char *service) {
 }
 
 static void member_sample(struct family_texts *texts, enum family family, const struct config_service *service,
-                          size_t member, uint64_t value) {
+                          size_t member, double value) {
   FILE *out = texts->out[family];
   begin_sample(out, family, service->name);
   fputs(",member=", out);
   label(out, service->members[member].name);
-  fprintf(out, "} %" PRIu64 "\n", value);
+  fprintf(out, "} %.15g\n", value);
 }
 
 static void probe_sample(struct family_texts *texts, enum family family, const struct shown *shown, size_t member,
@@ -220,10 +231,14 @@ static void write_member(struct family_texts *texts, const struct shown *shown, 
   const struct member_facts *facts = &shown->facts->members[member];
   member_sample(texts, FAMILY_MEMBER_STATE, service, member, state->state);
   member_sample(texts, FAMILY_MEMBER_ANSWERED, service, member, state->is_answered);
-  member_sample(texts, FAMILY_MEMBER_ANSWERS, service, member, shown_answers(shown->board, facts));
+  member_sample(texts, FAMILY_MEMBER_ANSWERS, service, member, (double)shown_answers(shown->board, facts));
   member_sample(texts, FAMILY_MEMBER_OVERRIDE, service, member,
                 facts->override.kind != OVERRIDE_NONE &&
                     (facts->override.until_ms == 0 || facts->override.until_ms > shown->now_ms));
+  if (service->members[member].is_registered)
+    member_sample(texts, FAMILY_MEMBER_STALE, service, member, state->is_stale);
+  if (facts->has_lease && facts->lease.utilization >= 0.0)
+    member_sample(texts, FAMILY_MEMBER_UTILIZATION, service, member, facts->lease.utilization);
   for (size_t a = 0; a < service->members[member].address_count; a++)
     for (size_t m = 0; m < service->monitor_count; m++) {
       const struct health_record *record = &facts->addresses[a].probes[m];
@@ -243,9 +258,13 @@ static void write_service(void *context, const struct shown *shown) {
     fprintf(out, ",mode=\"%s\"} %d\n", service_mode_name((enum service_mode)mode),
             mode == (int)shown->evaluation->mode);
   }
-  size_t counts[HEALTH_DOWN + 1] = {0};
-  for (size_t i = 0; i < service->member_count; i++)
+  size_t counts[HEALTH_DOWN + 1] = {0}, registered = 0;
+  for (size_t i = 0; i < service->member_count; i++) {
     counts[shown->evaluation->members[i].state]++;
+    registered += service->members[i].is_registered;
+  }
+  begin_sample(texts->out[FAMILY_SERVICE_REGISTERED], FAMILY_SERVICE_REGISTERED, service->name);
+  fprintf(texts->out[FAMILY_SERVICE_REGISTERED], "} %zu\n", registered);
   for (int state = HEALTH_UNKNOWN; state <= HEALTH_DOWN; state++) {
     FILE *out = texts->out[FAMILY_SERVICE_MEMBERS];
     begin_sample(out, FAMILY_SERVICE_MEMBERS, service->name);

@@ -1,11 +1,12 @@
 #include "gslb/admin/news.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "gslb/admin/chronicle.h"
+#include "gslb/model/chronicle.h"
 
 struct event_record *news_add_event(struct news *news, const char *kind, const char *service, const char *member) {
   news->events = mem_grow(news->events, &news->event_capacity, news->event_count + 1, sizeof *news->events);
@@ -27,6 +28,11 @@ void news_add_row(struct news *news, const struct news_row *row) {
     copy->service = arena_strdup(&news->arena, row->service);
 }
 
+void news_add_empty(struct news *news, const char *service) {
+  news->empties = mem_grow(news->empties, &news->empty_capacity, news->empty_count + 1, sizeof *news->empties);
+  news->empties[news->empty_count++] = arena_strdup(&news->arena, service);
+}
+
 static bool has_ended(struct store_txn *txn, const struct news_row *row, int64_t now_ms) {
   struct store_bytes stored;
   struct override_record override;
@@ -41,6 +47,11 @@ static enum status apply_row(const struct news *news, const struct news_row *row
   enum status status;
   if (row->kind == NEWS_PUT) {
     status = store_put(txn, row->db, key, (struct store_bytes){row->value, row->size}, err);
+  } else if (row->kind == NEWS_DELETE_BELOW) {
+    struct record_key prefix = row->key;
+    assert(prefix.size < sizeof prefix.bytes);
+    prefix.bytes[prefix.size++] = '\0';
+    status = store_delete_prefix(txn, row->db, (struct store_bytes){prefix.bytes, prefix.size}, NULL, err);
   } else {
     if (row->kind == NEWS_END_OVERRIDE && !has_ended(txn, row, news->now_ms))
       return STATUS_OK;
@@ -73,5 +84,6 @@ void news_release(struct news *news) {
   arena_release(&news->arena);
   free(news->events);
   free(news->rows);
+  free(news->empties);
   *news = (struct news){0};
 }

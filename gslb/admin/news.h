@@ -1,6 +1,6 @@
 /* gslb/admin/news.h
- * What the keeper found in one round and is about to store: events, and rows to put or delete. Collected by the
- * keeper's thread, applied by the committer in one transaction. */
+ * What the keeper found in one round and is about to store: events, and rows to put or delete; and which services'
+ * on_empty commands are due. Collected by the keeper's thread, applied by the committer in one transaction. */
 #ifndef GSLB_ADMIN_NEWS_H
 #define GSLB_ADMIN_NEWS_H
 
@@ -15,6 +15,7 @@
 enum news_kind {
   NEWS_PUT,
   NEWS_DELETE,
+  NEWS_DELETE_BELOW, /* the rows whose keys begin with the key and a NUL: a member's addresses */
   NEWS_END_OVERRIDE, /* delete unless an operator has set another in the meantime */
 };
 
@@ -33,6 +34,8 @@ struct news {
   size_t event_count, event_capacity;
   struct news_row *rows;
   size_t row_count, row_capacity;
+  const char **empties; /* names of services whose on_empty command is to be run; nothing of them is stored */
+  size_t empty_count, empty_capacity;
   int64_t now_ms; /* house time, decides whether an override has ended */
 };
 /* Zero-initialised is empty and ready. */
@@ -41,6 +44,7 @@ struct event_record *news_add_event(struct news *news, const char *kind, const c
 /* With the time of the news; the caller fills in from, to and reason, until the next call. */
 void news_add_row(struct news *news, const struct news_row *row);
 /* Copies the row, the value and the service's name. */
+void news_add_empty(struct news *news, const char *service);
 
 enum status news_apply(void *news, struct store_txn *txn, struct errbuf *err);
 /* A commit_apply. */

@@ -1,6 +1,5 @@
 #include "gslb/admin/routes.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,23 +7,21 @@
 #include <jansson.h>
 
 #include "gslb/admin/assets.h"
+#include "gslb/admin/authority.h"
+#include "gslb/admin/balancer_routes.h"
 #include "gslb/admin/change.h"
 #include "gslb/admin/metrics.h"
-#include "gslb/admin/reply.h"
+#include "gslb/admin/resource_routes.h"
+#include "gslb/admin/token_routes.h"
+#include "gslb/admin/visit.h"
+#include "gslb/admin/watch_routes.h"
 #include "gslb/admin/zone_refresh.h"
 #include "gslb/admin/zone_view.h"
 #include "gslb/base/memory.h"
+#include "gslb/net/reply.h"
 
-#define EVENTS_LIMIT 100u
-#define EVENTS_LIMIT_MOST 1000u
-#define PARTS_MOST 2
-
-struct visit { /* one call on its way through a handler */
-  const struct routes *routes;
-  struct http_call *call;
-  struct view *view;
-  char parts[PARTS_MOST][272]; /* what stood for each "*" or "**" of the pattern */
-};
+#define EVENTS_LIMIT 100
+#define EVENTS_LIMIT_MOST 1000
 
 static void get_status(struct visit *visit) {
   reply_json(visit->call, 200, view_status(visit->view));
@@ -35,11 +32,11 @@ static void get_services(struct visit *visit) {
 }
 
 static void get_service(struct visit *visit) {
-  size_t service = config_find_service(view_config(visit->view), visit->parts[0]);
-  if (service == SIZE_MAX)
-    reply_problem(visit->call, 404, "no service is called \"%s\"", visit->parts[0]);
+  json_t *service = view_service_named(visit->view, visit->parts[0]);
+  if (service)
+    reply_json(visit->call, 200, service);
   else
-    reply_json(visit->call, 200, view_service(visit->view, service));
+    reply_problem(visit->call, 404, "no service is called \"%s\"", visit->parts[0]);
 }
 
 static void get_members(struct visit *visit) {
@@ -48,7 +45,7 @@ static void get_members(struct visit *visit) {
   enum health state;
   if (filter.state && health_parse(filter.state, &state) != STATUS_OK)
     reply_problem(visit->call, 400, "state is one of unknown, up, degraded, draining, down, not \"%s\"", filter.state);
-  else if (filter.service && config_find_service(view_config(visit->view), filter.service) == SIZE_MAX)
+  else if (filter.service && view_find_service(visit->view, filter.service) == SIZE_MAX)
     reply_problem(visit->call, 404, "no service is called \"%s\"", filter.service);
   else
     reply_json(visit->call, 200, view_members(visit->view, &filter));
@@ -79,36 +76,27 @@ static void get_member(struct visit *visit) {
 
 static void put_override(struct visit *visit) {
   struct view_name name;
-  if (find_member(visit, &name))
-    change_override(visit->call, visit->view, visit->routes->committer, name);
+  char who[64];
+  visit_who(&visit->principal, who);
+  if (visit_is_json(visit, false) && find_member(visit, &name))
+    change_override_as(visit->call, visit->view, visit->routes->committer, name, who);
 }
 
 static void delete_override(struct visit *visit) {
   struct view_name name;
+  char who[64];
+  visit_who(&visit->principal, who);
   if (find_member(visit, &name))
-    change_clear(visit->call, visit->view, visit->routes->committer, name);
-}
-
-static bool parse_limit(const char *text, size_t *limit) {
-  char *end;
-  errno = 0;
-  unsigned long value = strtoul(text, &end, 10);
-  if (text[0] < '0' || text[0] > '9' || *end || errno || value < 1 || value > EVENTS_LIMIT_MOST)
-    return false;
-  *limit = value;
-  return true;
+    change_clear_as(visit->call, visit->view, visit->routes->committer, name, who);
 }
 
 static void get_events(struct visit *visit) {
-  size_t limit = EVENTS_LIMIT;
-  const char *text = http_call_query(visit->call, "limit");
-  if (text && !parse_limit(text, &limit)) {
-    reply_problem(visit->call, 400, "limit is a number from 1 to %u", EVENTS_LIMIT_MOST);
-    return;
-  }
+  int64_t limit = EVENTS_LIMIT;
   json_t *events;
   struct errbuf err;
-  if (view_events(visit->view, limit, http_call_query(visit->call, "service"), &events, &err) == STATUS_OK)
+  if (!visit_number(visit, "limit", 1, EVENTS_LIMIT_MOST, &limit))
+    return;
+  if (view_events(visit->view, (size_t)limit, http_call_query(visit->call, "service"), &events, &err) == STATUS_OK)
     reply_json(visit->call, 200, events);
   else
     reply_problem(visit->call, 503, "events cannot be read: %s", err.text);
@@ -206,31 +194,48 @@ static void get_asset(struct visit *visit) {
 
 static const struct route {
   enum http_method method; /* HTTP_GET serves HEAD as well */
+  enum authority_need need;
   const char
       *pattern; /* "*" stands for one part of the path; "**" for several: a zone's name may hold "/" (RFC 2317) */
   void (*handle)(struct visit *visit);
 } routes_table[] = {
-    {HTTP_GET, "/v1/status", get_status},
-    {HTTP_GET, "/v1/services", get_services},
-    {HTTP_GET, "/v1/services/*", get_service},
-    {HTTP_GET, "/v1/members", get_members},
-    {HTTP_GET, "/v1/members/*", get_member},
-    {HTTP_GET, "/v1/members/*/*", get_member},
-    {HTTP_GET, "/v1/events", get_events},
-    {HTTP_GET, "/v1/zones", get_zones},
-    {HTTP_GET, "/v1/zones/**/records", get_records},
-    {HTTP_GET, "/v1/zones/**", get_zone},
-    {HTTP_PUT, "/v1/admin/member/*", put_override},
-    {HTTP_PUT, "/v1/admin/member/*/*", put_override},
-    {HTTP_DELETE, "/v1/admin/member/*", delete_override},
-    {HTTP_DELETE, "/v1/admin/member/*/*", delete_override},
-    {HTTP_POST, "/v1/admin/reload", post_reload},
-    {HTTP_POST, "/v1/admin/zone/**/reload", post_zone_reload},
-    {HTTP_GET, "/metrics", get_metrics},
-    {HTTP_GET, "/healthz", get_health},
-    {HTTP_GET, "/readyz", get_readiness},
+    {HTTP_GET, AUTHORITY_READ, "/v1/status", get_status},
+    {HTTP_GET, AUTHORITY_READ, "/v1/services", get_services},
+    {HTTP_GET, AUTHORITY_READ, "/v1/services/*", get_service},
+    {HTTP_GET, AUTHORITY_READ, "/v1/members", get_members},
+    {HTTP_GET, AUTHORITY_READ, "/v1/members/*", get_member},
+    {HTTP_GET, AUTHORITY_READ, "/v1/members/*/*", get_member},
+    {HTTP_GET, AUTHORITY_READ, "/v1/events", get_events},
+    {HTTP_GET, AUTHORITY_READ, "/v1/zones", get_zones},
+    {HTTP_GET, AUTHORITY_READ, "/v1/zones/**/records", get_records},
+    {HTTP_GET, AUTHORITY_READ, "/v1/zones/**", get_zone},
+    {HTTP_GET, AUTHORITY_READ, "/v1/resources", resource_routes_list},
+    {HTTP_GET, AUTHORITY_READ, "/v1/resources/*", resource_routes_get},
+    {HTTP_PUT, AUTHORITY_REGISTER, "/v1/resources/*", resource_routes_put},
+    {HTTP_PATCH, AUTHORITY_REGISTER, "/v1/resources/*", resource_routes_patch},
+    {HTTP_DELETE, AUTHORITY_REGISTER, "/v1/resources/*", resource_routes_delete},
+    {HTTP_PUT, AUTHORITY_REGISTER, "/v1/resources/*/status", resource_routes_put_status},
+    {HTTP_POST, AUTHORITY_ADMIN, "/v1/resources/*/allow", resource_routes_allow},
+    {HTTP_GET, AUTHORITY_READ, "/v1/watch", watch_routes_get},
+    {HTTP_GET, AUTHORITY_READ, "/v1/peers", balancer_routes_peers},
+    {HTTP_GET, AUTHORITY_NONE, "/v1/balancer", balancer_routes_own},
+    {HTTP_GET, AUTHORITY_READ, "/v1/publish", balancer_routes_published},
+    {HTTP_GET, AUTHORITY_ADMIN, "/v1/tokens", token_routes_list},
+    {HTTP_POST, AUTHORITY_ADMIN, "/v1/tokens", token_routes_create},
+    {HTTP_DELETE, AUTHORITY_ADMIN, "/v1/tokens/*", token_routes_delete},
+    {HTTP_PUT, AUTHORITY_ADMIN, "/v1/admin/member/*", put_override},
+    {HTTP_PUT, AUTHORITY_ADMIN, "/v1/admin/member/*/*", put_override},
+    {HTTP_DELETE, AUTHORITY_ADMIN, "/v1/admin/member/*", delete_override},
+    {HTTP_DELETE, AUTHORITY_ADMIN, "/v1/admin/member/*/*", delete_override},
+    {HTTP_PUT, AUTHORITY_ADMIN, "/v1/admin/leave", balancer_routes_plan},
+    {HTTP_DELETE, AUTHORITY_ADMIN, "/v1/admin/leave/*", balancer_routes_cancel},
+    {HTTP_POST, AUTHORITY_ADMIN, "/v1/admin/reload", post_reload},
+    {HTTP_POST, AUTHORITY_ADMIN, "/v1/admin/zone/**/reload", post_zone_reload},
+    {HTTP_GET, AUTHORITY_READ, "/metrics", get_metrics},
+    {HTTP_GET, AUTHORITY_NONE, "/healthz", get_health},
+    {HTTP_GET, AUTHORITY_NONE, "/readyz", get_readiness},
 };
-static const struct route asset_route = {HTTP_GET, "", get_asset};
+static const struct route asset_route = {HTTP_GET, AUTHORITY_NONE, "", get_asset};
 
 /* Of the path's part that the end of a pattern leaves over; 0 when it ends in another way. */
 static size_t length_before(const char *path, const char *end) {
@@ -258,13 +263,15 @@ static bool matches(const char *pattern, const char *path, struct visit *visit) 
   return *path == '\0';
 }
 
+static const char *method_word(enum http_method method) {
+  static const char *const words[] = {[HTTP_GET] = "GET",   [HTTP_HEAD] = "HEAD",   [HTTP_PUT] = "PUT",
+                                      [HTTP_POST] = "POST", [HTTP_PATCH] = "PATCH", [HTTP_DELETE] = "DELETE"};
+  return words[method];
+}
+
 static void add_method(char *allow, size_t size, enum http_method method) {
-  const char *word = method == HTTP_PUT      ? "PUT"
-                     : method == HTTP_DELETE ? "DELETE"
-                     : method == HTTP_POST   ? "POST"
-                                             : "GET, HEAD";
   size_t used = strlen(allow);
-  snprintf(allow + used, size - used, "%s%s", used ? ", " : "", word);
+  snprintf(allow + used, size - used, "%s%s", used ? ", " : "", method == HTTP_GET ? "GET, HEAD" : method_word(method));
 }
 
 /* The route of the path and method; NULL and the methods that the path has in allow (empty: no such path). */
@@ -287,6 +294,21 @@ static const struct route *find_route(struct visit *visit, char *allow, size_t s
   return NULL;
 }
 
+void routes_each(routes_visit *visit, void *context) {
+  for (size_t i = 0; i < sizeof routes_table / sizeof *routes_table; i++)
+    visit(context, method_word(routes_table[i].method), routes_table[i].pattern);
+}
+
+/* Changes over TCP are counted before anyone looks who asks, since looking is work too. */
+static bool is_in_time(const struct visit *visit, const struct route *route) {
+  if (route->method == HTTP_GET || visit->call->peer.is_unix ||
+      throttle_take(visit->routes->throttle, &visit->call->peer.addr,
+                    view_config(visit->view)->control.limits.requests_per_s, mono_now_ms()))
+    return true;
+  visit_problem(visit->call, 429, NULL, VISIT_RETRY_S, "too many changes from this address in one second");
+  return false;
+}
+
 void routes_handle(void *context, struct http_call *call) {
   const struct routes *routes = context;
   struct visit visit = {.routes = routes, .call = call};
@@ -297,11 +319,11 @@ void routes_handle(void *context, struct http_call *call) {
   } else if (!route) {
     const char *const headers[] = {"Allow", allow, NULL};
     reply_problem_with(call, 405, "the path does not know this method", NULL, NULL, headers);
-  } else if (route->method != HTTP_GET && !call->peer.is_unix) {
-    reply_problem(call, 403, "changes go through the unix socket, where the kernel tells who asks");
   } else {
     visit.view = views_take(routes->views);
-    route->handle(&visit);
+    if (is_in_time(&visit, route) && authority_admit(call, route->need, routes->tokens, view_config(visit.view),
+                                                     house_now_ms(&view_sources(visit.view)->house), &visit.principal))
+      route->handle(&visit);
     view_release(visit.view);
   }
 }

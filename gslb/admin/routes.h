@@ -1,10 +1,16 @@
 /* gslb/admin/routes.h
- * The interface of docs/api.md: finds the handler of a path and method, and answers what finds none. Reads are answered
- * at once from the view; changes are refused over TCP. Runs on the HTTP server's threads. */
+ * The interface of docs/api.md: finds the handler of a path and method, asks gslb/admin/authority whether the caller
+ * may, and answers what finds none. Runs on the HTTP server's threads. */
 #ifndef GSLB_ADMIN_ROUTES_H
 #define GSLB_ADMIN_ROUTES_H
 
+#include "discovery/balancers.h"
+#include "discovery/publish.h"
+#include "discovery/registry.h"
+#include "discovery/token.h"
+#include "gslb/admin/throttle.h"
 #include "gslb/admin/view.h"
+#include "gslb/admin/watchers.h"
 #include "gslb/model/commit.h"
 #include "gslb/net/http_server.h"
 
@@ -16,9 +22,21 @@ struct routes { /* all borrowed while the server runs */
   struct committer *committer;
   routes_reload *reload;
   void *reload_context;
+  /* Each of these may be NULL: what needs it is answered with 503. */
+  struct registry *registry;
+  struct tokens *tokens;
+  struct balancers *balancers;
+  struct publisher *publisher;
+  struct watchers *watchers;
+  struct throttle *throttle; /* NULL: no limit of changes */
 };
 
 void routes_handle(void *routes, struct http_call *call);
 /* An http_handle. */
+
+typedef void routes_visit(void *context, const char *method, const char *pattern);
+void routes_each(routes_visit *visit, void *context);
+/* Every route: "GET", "/v1/members/" and so on, with "*" or "**" for each part that varies. The page's files are none.
+ */
 
 #endif

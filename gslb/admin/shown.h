@@ -32,16 +32,7 @@ struct json_t *shown_processes(const struct board *board, int64_t now_ms);
 struct json_t *shown_store(struct store *store);
 /* {"readable":false} for NULL or one that does not answer. */
 
-struct json_t *shown_text(const char *text);
-/* A string even when text is not UTF-8: what cannot be kept becomes '?'. */
-struct json_t *shown_time(int64_t house_ms);
-/* RFC 3339; null for 0. */
-struct json_t *shown_age(int64_t house_ms, int64_t now_ms);
-/* Seconds, not below 0; null for 0. */
-
 uint64_t shown_answers(const struct board *board, const struct member_facts *member);
 /* Answers given with the member so far; 0 without a slot or a board. */
-char *shown_dump(struct json_t *document);
-/* The document as one line of text with its newline; takes the reference; free() it. */
 
 #endif

@@ -1,5 +1,6 @@
 #include "gslb/admin/slots.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,7 @@ void slots_free(struct slots *slots) {
 struct row {
   struct record_key key;
   uint32_t slot;
+  bool is_registered;
 };
 
 struct rows {
@@ -57,6 +59,16 @@ static bool is_configured(const struct config *config, const struct record_key *
   return service != SIZE_MAX && config_find_member(&config->services[service], names + length + 1) != SIZE_MAX;
 }
 
+/* Rows of registered members have the same keys. */
+static void find_registered(struct store_txn *txn, struct rows *rows) {
+  for (size_t i = 0; i < rows->count; i++) {
+    const struct record_key *key = &rows->items[i].key;
+    struct store_bytes member;
+    rows->items[i].is_registered =
+        store_get(txn, STORE_DB_MEMBERS, (struct store_bytes){key->bytes, key->size}, &member) == STATUS_OK;
+  }
+}
+
 enum status slots_load(struct slots *slots, struct store *durable, const struct config *config, slots_gone *gone,
                        void *context, struct errbuf *err) {
   struct store_txn *txn;
@@ -65,6 +77,8 @@ enum status slots_load(struct slots *slots, struct store *durable, const struct 
     return status;
   struct rows rows = {0};
   status = store_scan(txn, STORE_DB_SLOTS, (struct store_bytes){0}, copy_row, &rows);
+  if (status == STATUS_OK)
+    find_registered(txn, &rows);
   store_abort(txn);
   if (status) {
     free(rows.items);
@@ -73,7 +87,8 @@ enum status slots_load(struct slots *slots, struct store *durable, const struct 
   memset(slots->is_taken, 0, sizeof slots->is_taken);
   for (size_t i = 0; i < rows.count; i++) {
     const struct row *row = &rows.items[i];
-    bool is_valid = row->slot < BOARD_SLOTS && !slots->is_taken[row->slot] && is_configured(config, &row->key);
+    bool is_valid = row->slot < BOARD_SLOTS && !slots->is_taken[row->slot] &&
+                    (row->is_registered || is_configured(config, &row->key));
     if (row->slot < BOARD_SLOTS && row->slot >= slots->next)
       slots->next = (row->slot + 1) % BOARD_SLOTS;
     if (is_valid)
@@ -83,6 +98,11 @@ enum status slots_load(struct slots *slots, struct store *durable, const struct 
   }
   free(rows.items);
   return STATUS_OK;
+}
+
+void slots_give(struct slots *slots, uint32_t slot) {
+  assert(slot < BOARD_SLOTS);
+  slots->is_taken[slot] = 0;
 }
 
 uint32_t slots_take(struct slots *slots) {

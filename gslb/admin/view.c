@@ -1,16 +1,18 @@
 #include "gslb/admin/view.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include <jansson.h>
 
-#include "gslb/admin/chronicle.h"
 #include "gslb/base/log.h"
 #include "gslb/base/memory.h"
 #include "gslb/base/version.h"
+#include "gslb/base/value.h"
+#include "gslb/model/chronicle.h"
 
 /* many pages that look at once share one reading of streaks and response times */
 #define REREAD_AFTER_MS 500
@@ -129,12 +131,19 @@ static struct shown show(struct view *view, size_t service, int64_t now_ms, stru
   return (struct shown){view->config, facts, evaluation, view->sources.board, now_ms};
 }
 
+static bool is_listed(const struct view *view, size_t service) {
+  const struct config_service *now = facts_service(view->facts, service)->service;
+  return now->name[0] && !config_service_is_pattern(now);
+}
+
 void view_each(struct view *view, view_visit *visit, void *context) {
   struct arena arena = {0};
   pthread_mutex_lock(&view->lock);
   int64_t now_ms = refresh(view);
   for (size_t i = 0; i < view->config->service_count; i++) {
     struct evaluation evaluation;
+    if (!is_listed(view, i))
+      continue;
     struct shown shown = show(view, i, now_ms, &arena, &evaluation);
     visit(context, &shown);
     arena_release(&arena);
@@ -142,37 +151,106 @@ void view_each(struct view *view, view_visit *visit, void *context) {
   pthread_mutex_unlock(&view->lock);
 }
 
-enum status view_find(const struct view *view, const char *service, const char *member, struct view_name *out,
-                      json_t **candidates) {
-  const struct config *config = view->config;
-  if (service) {
-    size_t s = config_find_service(config, service);
-    size_t m = s == SIZE_MAX ? SIZE_MAX : config_find_member(&config->services[s], member);
-    if (m == SIZE_MAX)
-      return STATUS_NOTFOUND;
-    *out = (struct view_name){s, m};
-    return STATUS_OK;
-  }
+static struct view_name name_of(const struct config_service *service, size_t member) {
+  struct view_name name;
+  snprintf(name.service, sizeof name.service, "%s", service->name);
+  snprintf(name.member, sizeof name.member, "%s", member == SIZE_MAX ? "" : service->members[member].name);
+  return name;
+}
+
+/* Under the lock, after refresh. */
+static enum status find_in(const struct view *view, const char *service, const char *member, struct view_name *out) {
+  size_t s = facts_find_service(view->facts, service);
+  size_t m = s == SIZE_MAX ? SIZE_MAX : facts_find_member(view->facts, s, member);
+  if (m == SIZE_MAX)
+    return STATUS_NOTFOUND;
+  *out = name_of(facts_service(view->facts, s)->service, m);
+  return STATUS_OK;
+}
+
+static enum status find_anywhere(const struct view *view, const char *member, struct view_name *out,
+                                 json_t **candidates) {
   size_t found = 0;
-  struct view_name first = {0, 0};
   json_t *names = json_array();
-  for (size_t s = 0; s < config->service_count; s++) {
-    size_t m = config_find_member(&config->services[s], member);
+  for (size_t s = 0; s < view->config->service_count; s++) {
+    const struct config_service *service = facts_service(view->facts, s)->service;
+    size_t m = facts_find_member(view->facts, s, member);
     if (m == SIZE_MAX)
       continue;
     if (found++ == 0)
-      first = (struct view_name){s, m};
-    char *name = mem_format("%s/%s", config->services[s].name, config->services[s].members[m].name);
-    json_array_append_new(names, shown_text(name));
+      *out = name_of(service, m);
+    char *name = mem_format("%s/%s", service->name, service->members[m].name);
+    json_array_append_new(names, value_text(name));
     free(name);
   }
   if (found > 1 && candidates)
     *candidates = names;
   else
     json_decref(names);
-  if (found == 1)
-    *out = first;
   return found == 0 ? STATUS_NOTFOUND : found == 1 ? STATUS_OK : STATUS_CONFLICT;
+}
+
+enum status view_find(struct view *view, const char *service, const char *member, struct view_name *out,
+                      json_t **candidates) {
+  struct view_name found;
+  pthread_mutex_lock(&view->lock);
+  refresh(view);
+  enum status status =
+      service ? find_in(view, service, member, &found) : find_anywhere(view, member, &found, candidates);
+  pthread_mutex_unlock(&view->lock);
+  if (status == STATUS_OK)
+    *out = found;
+  return status;
+}
+
+size_t view_find_service(struct view *view, const char *name) {
+  pthread_mutex_lock(&view->lock);
+  refresh(view);
+  size_t found = facts_find_service(view->facts, name);
+  pthread_mutex_unlock(&view->lock);
+  return found;
+}
+
+bool view_find_owner(struct view *view, const char *name, struct view_name *out) {
+  char label[sizeof out->member];
+  size_t length = strcspn(name, ".");
+  pthread_mutex_lock(&view->lock);
+  refresh(view);
+  size_t service = facts_find_service(view->facts, name);
+  bool is_found = service != SIZE_MAX;
+  if (is_found)
+    *out = name_of(facts_service(view->facts, service)->service, SIZE_MAX);
+  else if (length < sizeof label && name[length]) {
+    memcpy(label, name, length);
+    label[length] = '\0';
+    is_found = find_in(view, name + length + 1, label, out) == STATUS_OK;
+  }
+  pthread_mutex_unlock(&view->lock);
+  return is_found;
+}
+
+static bool passes(const struct config_service *service, const struct config_member *member,
+                   const struct address_facts *address) {
+  for (size_t i = 0; i < service->monitor_count; i++)
+    if ((member->monitors >> i & 1) && address->probes[i].state == HEALTH_DOWN)
+      return false;
+  return true;
+}
+
+bool view_probes_pass(struct view *view, const char *service, const char *member) {
+  bool has_passing = false;
+  pthread_mutex_lock(&view->lock);
+  refresh(view);
+  size_t s = facts_find_service(view->facts, service);
+  size_t m = s == SIZE_MAX ? SIZE_MAX : facts_find_member(view->facts, s, member);
+  if (m != SIZE_MAX) {
+    const struct service_facts *facts = facts_service(view->facts, s);
+    const struct config_member *made = &facts->service->members[m];
+    for (size_t i = 0; i < made->address_count; i++)
+      has_passing |= passes(facts->service, made, &facts->members[m].addresses[i]);
+  }
+  pthread_mutex_unlock(&view->lock);
+  return has_passing;
 }
 
 static bool is_readable(struct store *store) {
@@ -211,12 +289,12 @@ json_t *view_status(struct view *view) {
   struct errbuf why = {{0}};
   bool is_ready = view_ready(view, &why) == STATUS_OK;
   return json_pack("{s:o, s:s, s:o, s:o, s:o, s:I, s:b, s:o, s:o, s:o, s:{s:o, s:o}, s:o}", "identity",
-                   shown_text(view->config->server.identity), "version", GSLB_VERSION, "now_at", shown_time(now_ms),
-                   "started_at", shown_time(started_ms), "uptime_s", shown_age(started_ms, now_ms), "generation",
+                   value_text(view->config->server.identity), "version", GSLB_VERSION, "now_at", value_time(now_ms),
+                   "started_at", value_time(started_ms), "uptime_s", value_age(started_ms, now_ms), "generation",
                    (json_int_t)view->generation, "ready", (int)is_ready, "not_ready_because",
-                   is_ready ? json_null() : shown_text(why.text), "processes", shown_processes(board, now_ms),
+                   is_ready ? json_null() : value_text(why.text), "processes", shown_processes(board, now_ms),
                    "queries", shown_queries(board), "stores", "durable", shown_store(view->sources.durable), "live",
-                   shown_store(view->sources.live), "checkpoint_age_s", shown_age(checkpoint_ms, now_ms));
+                   shown_store(view->sources.live), "checkpoint_age_s", value_age(checkpoint_ms, now_ms));
 }
 
 static void add_service(void *context, const struct shown *shown) {
@@ -229,29 +307,57 @@ json_t *view_services(struct view *view) {
   return json_pack("{s:o}", "services", services);
 }
 
-json_t *view_service(struct view *view, size_t service) {
+/* Under the lock, after refresh. */
+static json_t *service_document(struct view *view, size_t service, int64_t now_ms) {
   struct arena arena = {0};
   struct evaluation evaluation;
-  pthread_mutex_lock(&view->lock);
-  struct shown shown = show(view, service, refresh(view), &arena, &evaluation);
+  struct shown shown = show(view, service, now_ms, &arena, &evaluation);
   json_t *document = shown_service(&shown);
   json_t *members = json_array();
   for (size_t i = 0; i < shown.facts->service->member_count; i++)
     json_array_append_new(members, shown_member(&shown, i));
-  pthread_mutex_unlock(&view->lock);
   json_object_set_new(document, "members", members);
   arena_release(&arena);
+  return document;
+}
+
+json_t *view_service(struct view *view, size_t service) {
+  pthread_mutex_lock(&view->lock);
+  json_t *document = service_document(view, service, refresh(view));
+  pthread_mutex_unlock(&view->lock);
+  return document;
+}
+
+json_t *view_service_named(struct view *view, const char *name) {
+  pthread_mutex_lock(&view->lock);
+  int64_t now_ms = refresh(view);
+  size_t service = facts_find_service(view->facts, name);
+  json_t *document = service == SIZE_MAX ? NULL : service_document(view, service, now_ms);
+  pthread_mutex_unlock(&view->lock);
   return document;
 }
 
 json_t *view_member(struct view *view, struct view_name name) {
   struct arena arena = {0};
   struct evaluation evaluation;
+  struct shown shown;
+  json_t *document = NULL;
   pthread_mutex_lock(&view->lock);
-  struct shown shown = show(view, name.service, refresh(view), &arena, &evaluation);
-  json_t *document = shown_member(&shown, name.member);
+  int64_t now_ms = refresh(view);
+  size_t service = facts_find_service(view->facts, name.service);
+  if (service != SIZE_MAX) {
+    shown = show(view, service, now_ms, &arena, &evaluation);
+    size_t member = facts_find_member(view->facts, service, name.member);
+    document = member == SIZE_MAX ? NULL : shown_member(&shown, member);
+  }
   pthread_mutex_unlock(&view->lock);
   arena_release(&arena);
+  if (document)
+    return document;
+  char *id = mem_format("%s/%s", name.service, name.member);
+  document = value_must(json_pack("{s:o, s:o, s:o, s:s}", "id", value_text(id), "service", value_text(name.service),
+                                  "name", value_text(name.member), "state", "gone"));
+  free(id);
   return document;
 }
 
@@ -268,13 +374,13 @@ static void add_members(json_t *members, const struct shown *shown, const struct
 }
 
 json_t *view_members(struct view *view, const struct view_filter *filter) {
-  size_t only = filter->service ? config_find_service(view->config, filter->service) : SIZE_MAX;
   json_t *members = json_array();
   struct arena arena = {0};
   pthread_mutex_lock(&view->lock);
   int64_t now_ms = refresh(view);
+  size_t only = filter->service ? facts_find_service(view->facts, filter->service) : SIZE_MAX;
   for (size_t i = 0; i < view->config->service_count; i++) {
-    if (filter->service && i != only)
+    if ((filter->service && i != only) || !is_listed(view, i))
       continue;
     struct evaluation evaluation;
     struct shown shown = show(view, i, now_ms, &arena, &evaluation);

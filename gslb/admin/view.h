@@ -56,19 +56,32 @@ struct view *views_take(struct views *views);
 void views_replace(struct views *views, struct view *view);
 /* Takes the reference and lets go of the one before. */
 
-struct view_name { /* a member that was named, and found */
-  size_t service;
-  size_t member;
+struct view_name { /* a member that was named, and found; it may go at any time, and indices with it, so it keeps names
+                    */
+  char service[256];
+  char member[64];
 };
-enum status view_find(const struct view *view, const char *service, const char *member, struct view_name *out,
+enum status view_find(struct view *view, const char *service, const char *member, struct view_name *out,
                       struct json_t **candidates);
 /* service may be NULL: the member alone. STATUS_NOTFOUND; STATUS_CONFLICT: several services have such a member, and
  * *candidates (may be NULL) is a new array of their "service/member". */
+size_t view_find_service(struct view *view, const char *name);
+/* Index of a service that is there now, configured or created by registration (a pattern too), or SIZE_MAX. Another
+ * service may have its place later: view_service_named looks and shows at once. */
+bool view_find_owner(struct view *view, const char *name, struct view_name *out);
+/* Whether that is the name of a service that is there now (member ""), or <member>.<service>. */
+
+bool view_probes_pass(struct view *view, const char *service, const char *member);
+/* Whether nothing that probes know speaks against the member: some address of it fails no monitor, or it has none.
+ * False where it is not there. */
 
 struct json_t *view_status(struct view *view);
 struct json_t *view_services(struct view *view);
 struct json_t *view_service(struct view *view, size_t service);
+struct json_t *view_service_named(struct view *view, const char *name);
+/* NULL: it is not there. A pattern is shown with "pattern": true and without members; lists leave patterns out. */
 struct json_t *view_member(struct view *view, struct view_name name);
+/* {"id","service","name","state":"gone"} for one that has gone since it was found. */
 struct view_filter { /* NULL: any */
   const char *service;
   const char *state;
@@ -83,6 +96,6 @@ enum status view_ready(struct view *view, struct errbuf *why);
 
 typedef void view_visit(void *context, const struct shown *shown);
 void view_each(struct view *view, view_visit *visit, void *context);
-/* Every service in order, response times fresh, under the view's lock. */
+/* Every service that is there, in order, response times fresh, under the view's lock; not the patterns. */
 
 #endif

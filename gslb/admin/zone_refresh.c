@@ -6,8 +6,9 @@
 #include <jansson.h>
 
 #include "gslb/admin/change.h"
-#include "gslb/admin/chronicle.h"
-#include "gslb/admin/reply.h"
+#include "gslb/model/chronicle.h"
+#include "gslb/net/reply.h"
+#include "gslb/base/value.h"
 
 void zone_refresh(struct http_call *call, const struct view *view, struct committer *committer, size_t zone) {
   const struct config_zone *config = &view_config(view)->zones[zone];
@@ -21,5 +22,5 @@ void zone_refresh(struct http_call *call, const struct view *view, struct commit
   snprintf(audit.subject, sizeof audit.subject, "zone %s", config->name);
   snprintf(audit.detail, sizeof audit.detail, "asked for");
   chronicle_queue_audit(committer, &audit);
-  reply_json(call, 202, json_pack("{s:o}", "zone", shown_text(config->name)));
+  reply_json(call, 202, json_pack("{s:o}", "zone", value_text(config->name)));
 }

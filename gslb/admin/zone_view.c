@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "gslb/base/memory.h"
+#include "gslb/base/value.h"
 #include "gslb/model/domain.h"
 #include "zones/presentation.h"
 #include "zones/query.h"
@@ -65,16 +66,16 @@ static json_t *describe(const struct zone_shown *shown) {
     json_array_append_new(primaries, json_string(addr_format_port(&zone->primaries[i], text)));
   }
   bool has_error = state && state->error[0];
-  return json_pack("{s:o, s:s, s:o, s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", shown_text(zone->name),
+  return json_pack("{s:o, s:s, s:o, s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", value_text(zone->name),
                    "kind", zone->primary_count ? "secondary" : "primary", "serial",
                    shown->image ? json_integer(shown->image->serial) : json_null(), "records",
                    (json_int_t)(shown->image ? shown->image->record_count : 0), "state",
-                   shown->image ? "ready" : "absent", "file", shown_text(zone->file), "primaries", primaries,
-                   "refreshed_at", shown_time(state ? state->refreshed_ms : 0), "refreshed_age_s",
-                   shown_age(state ? state->refreshed_ms : 0, shown->now_ms), "next_at",
-                   shown_time(state ? state->next_ms : 0), "expires_at", shown_time(state ? state->expire_ms : 0),
-                   "expires_in_s", state && state->expire_ms ? shown_age(shown->now_ms, state->expire_ms) : json_null(),
-                   "error", has_error ? shown_text(state->error) : json_null());
+                   shown->image ? "ready" : "absent", "file", value_text(zone->file), "primaries", primaries,
+                   "refreshed_at", value_time(state ? state->refreshed_ms : 0), "refreshed_age_s",
+                   value_age(state ? state->refreshed_ms : 0, shown->now_ms), "next_at",
+                   value_time(state ? state->next_ms : 0), "expires_at", value_time(state ? state->expire_ms : 0),
+                   "expires_in_s", state && state->expire_ms ? value_age(shown->now_ms, state->expire_ms) : json_null(),
+                   "error", has_error ? value_text(state->error) : json_null());
 }
 
 static void add_zone(void *context, const struct zone_shown *shown) {
@@ -121,21 +122,29 @@ static bool pick_record(void *context, const struct transfer_record *record) {
       memcmp(record->owner, pick->owner.wire, pick->owner.size) != 0)
     return true;
   char *text = presentation_text(record);
-  json_array_append_new(pick->records, shown_text(text));
+  json_array_append_new(pick->records, value_text(text));
   free(text);
   return true;
 }
 
-static json_t *balanced_by(const struct config *config, const struct image_node *node) {
-  if (!node || node->service == IMAGE_NONE)
-    return json_null();
-  const struct config_service *service = &config->services[node->service];
-  if (!(node->flags & IMAGE_MEMBER))
-    return shown_text(service->name);
-  char *id = mem_format("%s/%s", service->name, service->members[node->member].name);
-  json_t *value = shown_text(id);
+static json_t *owner_text(const char *service, const char *member) {
+  if (!member[0])
+    return value_text(service);
+  char *id = mem_format("%s/%s", service, member);
+  json_t *value = value_text(id);
   free(id);
   return value;
+}
+
+/* node: what the image has at the name; NULL for none. Names that registrations made are not in it. */
+static json_t *balanced_by(struct view *view, const struct image_node *node, const char *name) {
+  struct view_name owner;
+  if (node && node->service != IMAGE_NONE) {
+    const struct config_service *service = &view_config(view)->services[node->service];
+    bool is_member = (node->flags & IMAGE_MEMBER) && node->member < service->member_count;
+    return owner_text(service->name, is_member ? service->members[node->member].name : "");
+  }
+  return view_find_owner(view, name, &owner) ? owner_text(owner.service, owner.member) : json_null();
 }
 
 /* Members that a transfer would freeze into the zone are none of its records: the walk must leave them out. */
@@ -186,6 +195,6 @@ enum status zone_view_records(struct view *view, size_t zone, const struct zone_
     transfer_zone_visit_node(&walked, node, pick_record, &pick);
   if (plain.zones != config->zones)
     free(plain.zones);
-  *out = json_pack("{s:o, s:o}", "records", pick.records, "balanced", balanced_by(config, node));
+  *out = json_pack("{s:o, s:o}", "records", pick.records, "balanced", balanced_by(view, node, question->name));
   return STATUS_OK;
 }

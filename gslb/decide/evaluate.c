@@ -24,11 +24,17 @@ static int severity(enum health state) {
   }
 }
 
-/* All monitors must pass: the worst of them decides. */
+static bool is_watched(const struct config_member *member, size_t monitor) {
+  return member->monitors >> monitor & 1u;
+}
+
+/* All monitors of the member must pass: the worst of them decides. */
 static struct address_state judge_address(const struct config *config, const struct config_service *service,
-                                          const struct address_facts *facts) {
+                                          const struct config_member *member, const struct address_facts *facts) {
   struct address_state result = {.state = HEALTH_UP, .change_in_ms = INT64_MAX};
   for (size_t i = 0; i < service->monitor_count; i++) {
+    if (!is_watched(member, i))
+      continue;
     const struct health_record *record = &facts->probes[i];
     int64_t change_in_ms = probe_change_in_ms(&config->monitors[service->monitors[i]], record);
     if (change_in_ms < result.change_in_ms)
@@ -57,46 +63,89 @@ static bool override_holds(const struct override_record *override, int64_t now_m
   return override->kind != OVERRIDE_NONE && (override->until_ms == 0 || now_ms < override->until_ms);
 }
 
-static void judge_member(const struct config *config, const struct service_facts *facts, size_t index, int64_t now_ms,
+static void judge_probes(const struct config *config, const struct service_facts *facts, size_t index,
                          struct arena *arena, struct member_state *out) {
   const struct config_service *service = facts->service;
   const struct config_member *member = &service->members[index];
-  const struct member_facts *known = &facts->members[index];
+  bool has_monitors = false;
+  for (size_t i = 0; i < service->monitor_count; i++)
+    has_monitors |= is_watched(member, i);
   out->change_in_ms = INT64_MAX;
   out->addresses = arena_array(arena, member->address_count, sizeof *out->addresses);
   for (size_t i = 0; i < member->address_count; i++) {
-    out->addresses[i] = judge_address(config, service, &known->addresses[i]);
+    out->addresses[i] = judge_address(config, service, member, &facts->members[index].addresses[i]);
     if (out->addresses[i].change_in_ms < out->change_in_ms)
       out->change_in_ms = out->addresses[i].change_in_ms;
   }
   out->probe_state = combine_addresses(out, member->address_count);
   out->state = out->probe_state;
-  out->decided_by = service->monitor_count ? INPUT_PROBE : INPUT_NONE;
-  out->weight = member->weight;
-  if (!override_holds(&known->override, now_ms))
-    return;
+  out->decided_by = has_monitors ? INPUT_PROBE : INPUT_NONE;
+}
 
-  switch (known->override.kind) {
+/* What a registered member says of itself makes its state worse, never better than its probes find it; only where it
+ * has no monitors its word is all there is. */
+static void judge_self(const struct config_member *member, const struct member_facts *known, struct member_state *out) {
+  out->has_lease = !member->is_registered || (known->has_lease && known->lease.state != LEASE_ENDED);
+  out->headroom = 1.0;
+  if (!member->is_registered || !out->has_lease)
+    return;
+  out->is_stale = known->lease.state == LEASE_STALE;
+  out->self_state = known->lease.self;
+  double utilization = known->lease.utilization;
+  if (utilization > 0.0) /* LEASE_NO_UTILIZATION is below */
+    out->headroom = utilization < 1.0 ? 1.0 - utilization : 0.0;
+  if (out->decided_by == INPUT_NONE)
+    out->decided_by = out->self_state == HEALTH_UNKNOWN ? INPUT_LEASE : INPUT_SELF;
+  bool is_worse =
+      out->self_state == HEALTH_DOWN || (out->self_state == HEALTH_DRAINING && out->probe_state != HEALTH_DOWN);
+  if (!is_worse)
+    return;
+  out->state = out->self_state;
+  out->decided_by = INPUT_SELF;
+}
+
+static void judge_override(enum override_kind kind, struct member_state *out) {
+  switch (kind) {
   case OVERRIDE_UP:
     out->admin_state = HEALTH_UP;
-    out->state = HEALTH_UP;
     break;
   case OVERRIDE_DOWN:
     out->admin_state = HEALTH_DOWN;
-    out->state = HEALTH_DOWN;
     break;
   case OVERRIDE_DRAIN:
     out->admin_state = HEALTH_DRAINING;
-    if (out->probe_state == HEALTH_DOWN)
-      return; /* the probes know worse */
-    out->state = HEALTH_DRAINING;
+    if (out->state == HEALTH_DOWN)
+      return; /* the probes, or the member, know worse */
     break;
   case OVERRIDE_NONE:
     return;
   }
+  out->state = out->admin_state;
   out->decided_by = INPUT_ADMIN;
-  if (known->override.kind != OVERRIDE_DRAIN)
+  if (kind != OVERRIDE_DRAIN)
     out->change_in_ms = INT64_MAX;
+}
+
+static void judge_member(const struct config *config, const struct service_facts *facts, size_t index, int64_t now_ms,
+                         struct arena *arena, struct member_state *out) {
+  const struct config_member *member = &facts->service->members[index];
+  const struct member_facts *known = &facts->members[index];
+  out->weight = member->weight;
+  judge_probes(config, facts, index, arena, out);
+  judge_self(member, known, out);
+  if (override_holds(&known->override, now_ms))
+    judge_override(known->override.kind, out);
+  if (out->has_lease)
+    return;
+  out->state = HEALTH_DOWN;
+  out->decided_by = INPUT_LEASE;
+  out->change_in_ms = INT64_MAX;
+}
+
+/* Those that when_down must not bring back: taken down by an operator, in maintenance by their own word, or gone. */
+static bool is_out(const struct member_state *member) {
+  return member->admin_state == HEALTH_DOWN || !member->has_lease ||
+         (member->self_state == HEALTH_DOWN && member->admin_state != HEALTH_UP);
 }
 
 /* Which members a mode draws from. */
@@ -110,7 +159,7 @@ static bool belongs(enum service_mode mode, const struct member_state *member) {
     return member->state == HEALTH_DRAINING;
   case SERVICE_DOWN_ALL:
   case SERVICE_DOWN_LAST:
-    return member->admin_state != HEALTH_DOWN;
+    return !is_out(member);
   case SERVICE_DOWN_EMPTY:
     return false;
   }

@@ -14,8 +14,10 @@
 #include "gslb/model/facts.h"
 #include "gslb/model/records.h"
 
-enum health_input { INPUT_NONE, INPUT_ADMIN, INPUT_PROBE };
-/* Which input decided a state. INPUT_NONE: no input has a source, so the subject counts as up. */
+enum health_input { INPUT_NONE, INPUT_ADMIN, INPUT_PROBE, INPUT_SELF, INPUT_LEASE };
+/* Which input decided a state. INPUT_NONE: no input has a source, so the subject counts as up. A registered member has
+ * two more than a configured one: what it says of itself, and its lease, without which it is down and not answered by
+ * any policy. An operator's override stands in for the probes and for what the member says, never for the lease. */
 
 struct address_state {
   enum health state;                 /* from its monitors alone: unknown, up or down */
@@ -29,6 +31,10 @@ struct member_state {
   enum health state;       /* the worst of its inputs; an override `up` stands in for the probes */
   enum health probe_state; /* from its addresses: up when none is down, degraded when some are, unknown, down (all) */
   enum health admin_state; /* HEALTH_UNKNOWN when there is no override */
+  enum health self_state;  /* HEALTH_UNKNOWN when it never said */
+  bool has_lease;          /* a lease that has not ended; true for a configured member */
+  bool is_stale;           /* its lease is kept although it ended */
+  double headroom;         /* 1 - utilization, within 0 to 1; 1 when it reports none */
   enum health_input decided_by;
   int64_t change_in_ms;            /* the least of its addresses'; INT64_MAX when calm or overridden */
   bool is_answered;                /* at least one address is */

@@ -9,8 +9,6 @@
 #include "gslb/decide/span_map.h"
 
 #define FAMILIES 2 /* IPv4, IPv6 */
-
-#define FAMILIES 2 /* IPv4, IPv6 */
 #define NO_TREE UINT32_MAX
 
 struct topology_tree {
@@ -96,9 +94,20 @@ static int compare_sites(const void *left, const void *right) {
   return (a > b) - (a < b);
 }
 
+/* Where registrations may bring members to. */
+static void collect_accepted(const struct config *config, const struct config_accept *accept, struct site_set *set) {
+  if (!accept->is_given)
+    return;
+  for (size_t i = 0; i < accept->site_count; i++)
+    set_take(set, accept->sites[i]);
+  for (size_t i = 0; i < config->site_count && accept->site_count == 0; i++)
+    set_take(set, (uint32_t)i);
+}
+
 /* Sorted, so that services that name the same sites in another order share a tree. */
-static void collect_sites(const struct config_service *service, struct site_set *set) {
+static void collect_sites(const struct config *config, const struct config_service *service, struct site_set *set) {
   set_begin(set);
+  collect_accepted(config, &service->accept, set);
   for (size_t i = 0; i < service->member_count; i++)
     if (service->members[i].site != UINT32_MAX)
       set_take(set, service->members[i].site);
@@ -136,9 +145,14 @@ static void add_trees(struct topology *topology, const struct config *config) {
   set_begin(&set);
   add_tree(topology, &flat, &set);
   for (size_t i = 0; i < config->service_count; i++) {
-    if (!config->services[i].is_nearest)
+    const struct config_service *service = &config->services[i];
+    if (!service->is_nearest)
       continue;
-    collect_sites(&config->services[i], &set);
+    if (!service->name[0]) { /* a vacancy is like its pattern, which stands before it */
+      topology->tree_of[i] = topology->tree_of[service->pattern];
+      continue;
+    }
+    collect_sites(config, service, &set);
     topology->tree_of[i] = site_lists_add(&sets, set.sites, set.count);
     if (sets.count > topology->tree_count)
       add_tree(topology, &flat, &set);

@@ -25,8 +25,8 @@ const struct topology_tree *topology_of(const struct topology *topology, size_t 
 uint32_t topology_class_count(const struct topology_tree *tree);
 /* At least 1; class 0 is that of clients in no network. */
 const uint32_t *topology_class_sites(const struct topology_tree *tree, uint32_t class, size_t *count);
-/* Indices of the sites that the service's members use, nearest first; sites that a network does not name are left out.
- * Class 0 has none. */
+/* Indices of the sites that the service's members use, or may use once registered, nearest first; sites that a network
+ * does not name are left out. Class 0 has none. */
 
 struct topology_hit {
   uint32_t class;

@@ -59,7 +59,8 @@ static void close_all_but(int *kept, size_t count) {
 
 static void close_what_is_not_its_own(const struct child *child) {
   size_t sockets = child->udp ? child->config->server.workers * child->config->server.listen_count : 0;
-  const int single[] = {child->channel, child->image, child->http_tcp, child->http_unix, child->notified, child->exec};
+  const int single[] = {child->channel,   child->text,     child->image, child->http_tcp,
+                        child->http_unix, child->notified, child->exec};
   int *kept = mem_array(2 * sockets + BOARD_EARS + sizeof single / sizeof single[0], sizeof *kept);
   size_t count = 0;
   for (size_t i = 0; i < sizeof single / sizeof single[0]; i++)
@@ -172,19 +173,27 @@ void process_start(struct process *process, const struct launch *launch, int64_t
   process->taking_until_ms = PROCESS_NEVER;
 }
 
-void process_stop(struct process *process, int64_t now_ms) {
+static void say_end(struct process *process, enum channel_kind kind, int64_t due_ms) {
   process->taking_until_ms = PROCESS_NEVER;
-  if (process->state == PROCESS_ABSENT) {
-    process->due_ms = PROCESS_NEVER;
-    return;
-  }
   process->state = PROCESS_STOPPING;
-  process->due_ms = now_ms + STOP_PATIENCE_MS;
+  process->due_ms = due_ms;
   struct channel_message *message = mem_alloc(sizeof *message);
-  message->kind = CHANNEL_STOP;
+  message->kind = kind;
   if (process->channel < 0 || channel_send(process->channel, message) != STATUS_OK)
     close_channel(process); /* it ends when it sees that */
   free(message);
+}
+
+void process_stop(struct process *process, int64_t now_ms) {
+  process->taking_until_ms = PROCESS_NEVER;
+  if (process->state == PROCESS_ABSENT)
+    process->due_ms = PROCESS_NEVER;
+  else
+    say_end(process, CHANNEL_STOP, now_ms + STOP_PATIENCE_MS);
+}
+
+void process_leave(struct process *process, int64_t patience_ms, int64_t now_ms) {
+  say_end(process, CHANNEL_LEAVE, now_ms + patience_ms + STOP_PATIENCE_MS);
 }
 
 void process_abort(struct process *process, int64_t now_ms) {

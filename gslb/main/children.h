@@ -58,6 +58,9 @@ void process_start(struct process *process, const struct launch *launch, int64_t
 
 void process_stop(struct process *process, int64_t now_ms);
 /* Says CHANNEL_STOP, and ends it by force 5 s later. Absent: it will not be started. */
+void process_leave(struct process *process, int64_t patience_ms, int64_t now_ms);
+/* Control alone, and not absent: says CHANNEL_LEAVE, and ends it by force when it has not ended patience_ms and what
+ * process_stop grants later. */
 void process_abort(struct process *process, int64_t now_ms);
 /* SIGABRT, and SIGKILL half a second later. */
 void process_kill(struct process *process);

@@ -15,6 +15,7 @@
 #include "gslb/admin/zone_view.h"
 #include "gslb/base/log.h"
 #include "gslb/base/memory.h"
+#include "gslb/main/reception.h"
 #include "gslb/main/reloads.h"
 #include "gslb/main/zone_exchange.h"
 #include "gslb/model/commit.h"
@@ -25,7 +26,8 @@
 #define WAIT_MOST_MS 60000
 #define TELL_AGAIN_MS 20
 
-static const struct http_limits tcp_limits = {.threads = 2, .connections = 200, .idle_s = 30};
+#define LEAVE_LOOK_MS 50
+
 static const struct http_limits unix_limits = {.threads = 2, .connections = 200, .idle_s = 30};
 
 struct control {
@@ -36,6 +38,7 @@ struct control {
   struct keeper *keeper;
   struct reloads *reloads;
   struct zone_exchange *exchange;
+  struct reception *reception;
   bool has_to_tell;        /* secondaries, once dns serves this generation */
   struct zone_links zones; /* filled before anybody asks */
   struct routes routes;
@@ -43,6 +46,7 @@ struct control {
   struct http_server *local;
   int64_t stores_again_ms; /* mono; INT64_MAX: both are open */
   struct channel_message message;
+  bool is_leaving; /* all of gslbd stops; this process serves on while resources move away */
   bool is_stopping;
   int exit_status;
 };
@@ -82,6 +86,16 @@ static void ring(void *context) {
   board_ring(control->child->board, &control->child->bell);
 }
 
+static void heard(void *context) {
+  struct control *control = context;
+  reception_heard(control->reception);
+}
+
+static void stored(void *context, const struct event_record *event) {
+  struct control *control = context;
+  reception_event(control->reception, event);
+}
+
 static void show_generation(const struct control *control) {
   atomic_store_explicit(&control->child->board->gauges[BOARD_CONTROL_GENERATION], (int64_t)control->child->generation,
                         memory_order_relaxed);
@@ -96,6 +110,31 @@ static struct view *make_view(const struct control *control, struct config *conf
   return view;
 }
 
+static enum status start_servers(struct control *control, struct errbuf *err) {
+  struct child *child = control->child;
+  const struct config_control *config = &view_config(control->views.current)->control;
+  struct http_tls files = {config->tls.certificate, config->tls.key, config->tls.client_ca};
+  struct http_limits limits = {.threads = 2,
+                               .connections = config->limits.connections,
+                               .per_client = config->limits.connections_per_client,
+                               .idle_s = 30};
+  enum status status = STATUS_OK;
+  if (child->http_unix >= 0)
+    status =
+        http_server_start(child->http_unix, &unix_limits, NULL, routes_handle, &control->routes, &control->local, err);
+  if (status == STATUS_OK && child->http_tcp >= 0)
+    status = http_server_start(child->http_tcp, &limits, config->tls.is_given ? &files : NULL, routes_handle,
+                               &control->routes, &control->tcp, err);
+  return status;
+}
+
+static void renew_certificates(struct control *control, const struct config_tls *tls) {
+  struct http_tls files = {tls->certificate, tls->key, tls->client_ca};
+  struct errbuf err;
+  if (control->tcp && tls->is_given && http_server_renew_tls(control->tcp, &files, &err) != STATUS_OK)
+    log_error("%s; the certificate in use stays", err.text);
+}
+
 static enum status start_threads(struct control *control, struct errbuf *err) {
   struct child *child = control->child;
   enum status status = commit_start(control->sources.durable, &child->house, ring, control, &control->committer, err);
@@ -108,19 +147,30 @@ static enum status start_threads(struct control *control, struct errbuf *err) {
   control->zones = zone_exchange_links(control->exchange);
   zone_exchange_configure(control->exchange, view_config(control->views.current));
   control->has_to_tell = true;
-  control->routes = (struct routes){&control->views, control->committer, reloads_ask, control->reloads};
+  struct reception_links reception = {.child = child,
+                                      .views = &control->views,
+                                      .committer = control->committer,
+                                      .durable = control->sources.durable,
+                                      .live = control->sources.live};
+  status = reception_start(&reception, &control->reception, err);
+  if (status != STATUS_OK)
+    return status;
+  control->routes = (struct routes){.views = &control->views,
+                                    .committer = control->committer,
+                                    .reload = reloads_ask,
+                                    .reload_context = control->reloads};
+  reception_routes(control->reception, &control->routes);
   struct keeper_links links = {.views = &control->views,
                                .committer = control->committer,
                                .board = child->board,
                                .bell = &child->bell,
                                .house = &child->house,
-                               .exec = child->exec};
+                               .exec = child->exec,
+                               .heard = heard,
+                               .event = stored,
+                               .context = control};
   status = keeper_start(&links, &control->keeper, err);
-  if (status == STATUS_OK && child->http_unix >= 0)
-    status = http_server_start(child->http_unix, &unix_limits, routes_handle, &control->routes, &control->local, err);
-  if (status == STATUS_OK && child->http_tcp >= 0)
-    status = http_server_start(child->http_tcp, &tcp_limits, routes_handle, &control->routes, &control->tcp, err);
-  return status;
+  return status == STATUS_OK ? start_servers(control, err) : status;
 }
 
 static void take_config(struct control *control) {
@@ -137,6 +187,8 @@ static void take_config(struct control *control) {
   zone_exchange_configure(control->exchange, config);
   control->has_to_tell = true;
   views_replace(&control->views, view);
+  reception_configure(control->reception, control->message.fds[0]);
+  renew_certificates(control, &view_config(view)->control.tls);
   keeper_wake(control->keeper);
   show_generation(control);
   child_say(child, CHANNEL_TAKEN);
@@ -157,6 +209,10 @@ static void hear_supervisor(struct control *control) {
     break;
   case CHANNEL_RELOADED:
     reloads_answer(control->reloads, message);
+    break;
+  case CHANNEL_LEAVE:
+    control->is_leaving = true;
+    reception_leave(control->reception);
     break;
   case CHANNEL_STOP:
     control->is_stopping = true;
@@ -182,6 +238,15 @@ static int64_t tell_secondaries(struct control *control, int64_t now_ms) {
   return INT64_MAX;
 }
 
+/* Returns when to look again whether resources are still to be served before the end. */
+static int64_t linger(struct control *control, int64_t now_ms) {
+  if (!control->is_leaving)
+    return INT64_MAX;
+  int64_t left_ms = reception_linger_ms(control->reception);
+  control->is_stopping = control->is_stopping || left_ms <= 0;
+  return now_ms + (left_ms < LEAVE_LOOK_MS ? left_ms : LEAVE_LOOK_MS);
+}
+
 static void serve(struct control *control) {
   while (!control->is_stopping) {
     int64_t now_ms = mono_now_ms();
@@ -193,6 +258,9 @@ static void serve(struct control *control) {
     int64_t tell_ms = tell_secondaries(control, now_ms);
     if (tell_ms < next_ms)
       next_ms = tell_ms;
+    int64_t linger_ms = linger(control, now_ms);
+    if (linger_ms < next_ms)
+      next_ms = linger_ms;
     int64_t wait_ms = next_ms - now_ms > WAIT_MOST_MS ? WAIT_MOST_MS : next_ms - now_ms;
     struct pollfd ready[2] = {{.fd = control->child->channel, .events = POLLIN},
                               {.fd = control->child->notified, .events = POLLIN}};
@@ -212,13 +280,15 @@ static void serve(struct control *control) {
 static void stop_threads(struct control *control) {
   http_server_quiesce(control->tcp);
   http_server_quiesce(control->local);
-  keeper_stop(control->keeper);
+  keeper_stop(control->keeper); /* it tells the reception what it hears */
+  reception_stop(control->reception, control->is_leaving);
   commit_stop(control->committer);
   reloads_stop(control->reloads);
   http_server_stop(control->tcp);
   http_server_stop(control->local);
   zone_exchange_stop(control->exchange); /* calls may ask it to the last */
   reloads_free(control->reloads);
+  reception_free(control->reception);
   commit_free(control->committer);
 }
 

@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "gslb/main/ctl_print.h"
+#include "gslb/model/scalar.h"
 
 int ctl_misuse(const char *format, ...) {
   va_list arguments;
@@ -39,4 +40,28 @@ int ctl_ask(const struct ctl_line *line, struct ctl_source *source, const struct
   if (ctl_read(source, question, &document, &err) != STATUS_OK)
     return ctl_fail(source, &err);
   return ctl_show(line, document, print);
+}
+
+int ctl_send(const struct ctl_line *line, struct ctl_source *source, const char *method, const char *path, json_t *body,
+             ctl_print *print) {
+  char *text = body ? json_dumps(body, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
+  json_decref(body);
+  json_t *document = NULL;
+  struct errbuf err;
+  enum status status = ctl_write(source, method, path, text, &document, &err);
+  free(text);
+  if (status != STATUS_OK)
+    return ctl_fail(source, &err);
+  return document ? ctl_show(line, document, print) : EXIT_SUCCESS;
+}
+
+int ctl_read_duration(const struct ctl_line *line, int64_t *duration_ms) {
+  int64_t value_ms;
+  struct errbuf err;
+  if (!line->duration)
+    return -1;
+  if (scalar_duration(line->duration, &value_ms, &err) != STATUS_OK || value_ms <= 0)
+    return ctl_misuse("--for is a duration such as 90s, 30m, 2h, not %s", line->duration);
+  *duration_ms = value_ms;
+  return -1;
 }

@@ -4,6 +4,7 @@
 #define GSLB_MAIN_CTL_COMMAND_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "gslb/base/status.h"
 #include "gslb/main/ctl_source.h"
@@ -14,6 +15,9 @@ struct ctl_line {
   const char *config, *socket;
   bool is_json;
   const char *service, *state, *reason, *duration, *limit, *origin;
+  const char *site, *owner, *kind, *resource, *at, *since;
+  const char *resources, *services; /* lists with commas */
+  bool is_admin, is_no_reader;
   char **words; /* the command and its arguments */
   int count;
 };
@@ -31,5 +35,10 @@ int ctl_show(const struct ctl_line *line, struct json_t *document, ctl_print *pr
 int ctl_ask(const struct ctl_line *line, struct ctl_source *source, const struct ctl_question *question,
             ctl_print *print);
 /* Reads the document and shows it. */
+int ctl_send(const struct ctl_line *line, struct ctl_source *source, const char *method, const char *path,
+             struct json_t *body, ctl_print *print);
+/* Has the daemon do it and shows its answer, if there is one, as ctl_show. Takes body's reference; NULL: none. */
+int ctl_read_duration(const struct ctl_line *line, int64_t *duration_ms);
+/* What --for says; *duration_ms stays where it is not given. -1: well; else the exit status. */
 
 #endif

@@ -91,3 +91,12 @@ void ctl_http_escape(const char *text, char *out, size_t size) {
   }
   out[used] = '\0';
 }
+
+void ctl_http_argument(char *path, size_t size, const char *name, const char *value) {
+  if (!value)
+    return;
+  size_t used = strlen(path);
+  int length = snprintf(path + used, size - used, "%c%s=", strchr(path, '?') ? '&' : '?', name);
+  if (length > 0 && used + (size_t)length < size)
+    ctl_http_escape(value, path + used + length, size - used - (size_t)length);
+}

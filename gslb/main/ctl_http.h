@@ -20,5 +20,7 @@ enum status ctl_http_call(const char *socket, const char *method, const char *pa
 
 void ctl_http_escape(const char *text, char *out, size_t size);
 /* Percent-escapes what is not unreserved (RFC 3986 section 2.3); cut at the size of out. */
+void ctl_http_argument(char *path, size_t size, const char *name, const char *value);
+/* Adds the argument to path's query, escaped; nothing where value is NULL. */
 
 #endif

@@ -45,7 +45,8 @@ enum status ctl_read(struct ctl_source *source, const struct ctl_question *quest
 
 enum status ctl_write(struct ctl_source *source, const char *method, const char *path, const char *body,
                       struct json_t **out, struct errbuf *err);
-/* A change, by the daemon alone. *out: the answer, NULL when it has no body. */
+/* A change, or what the daemon alone knows. *out: the answer, NULL when it has no body. STATUS_NODATA: no daemon
+ * runs. */
 
 void ctl_member_path(const char *before, const struct ctl_question *question, char *out, size_t size);
 /* before, "/", the service where one is named, "/", the member; escaped. */

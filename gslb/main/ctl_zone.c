@@ -10,12 +10,13 @@
 
 #include "gslb/base/memory.h"
 #include "gslb/base/problem.h"
+#include "gslb/base/value.h"
 #include "gslb/main/ctl_http.h"
 #include "gslb/main/ctl_print.h"
 #include "gslb/model/domain.h"
 #include "zones/compile.h"
 #include "zones/image.h"
-#include "zones/name.h"
+#include "gslb/model/name.h"
 
 #define FILE_ENDING ".zone"
 
@@ -46,7 +47,7 @@ static int tell_sound(const struct ctl_line *line, const char *file, const char 
   const struct image_zone *zone = image_zone(image, 0);
   if (line->is_json)
     return ctl_show(line,
-                    json_pack("{s:o, s:s, s:I, s:I}", "file", shown_text(file), "zone", origin, "records",
+                    json_pack("{s:o, s:s, s:I, s:I}", "file", value_text(file), "zone", origin, "records",
                               (json_int_t)zone->record_count, "serial", (json_int_t)zone->serial),
                     NULL);
   printf("%s: ok (%u records, serial %u)\n", file, zone->record_count, zone->serial);

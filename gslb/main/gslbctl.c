@@ -12,9 +12,13 @@
 #include "gslb/base/memory.h"
 #include "gslb/base/problem.h"
 #include "gslb/base/version.h"
+#include "gslb/main/ctl_balancer.h"
 #include "gslb/main/ctl_command.h"
 #include "gslb/main/ctl_print.h"
+#include "gslb/main/ctl_resource.h"
 #include "gslb/main/ctl_source.h"
+#include "gslb/main/ctl_token.h"
+#include "gslb/main/ctl_watch.h"
 #include "gslb/main/ctl_zone.h"
 #include "gslb/model/config.h"
 #include "gslb/model/records.h"
@@ -42,6 +46,21 @@ static const char usage[] =
     ".zone)\n"
     "  zone query NAME [TYPE]        the static records at that name, as master files have them\n"
     "  zone reload ZONE              read all files again, or ask the zone's primary at once\n"
+    "  resource list [--service S] [--site S] [--owner O] [--kind KIND] [--state STATE]\n"
+    "                                what registered (live, stale, ended, removed)\n"
+    "  resource show ID              one registration with its lease and its last report\n"
+    "  resource remove ID --reason TEXT [--for DURATION]\n"
+    "                                takes it out, and refuses it until then, or until it is allowed\n"
+    "  resource allow ID             it may register again\n"
+    "  token create NAME --resources PATTERNS [--services PATTERNS] [--admin] [--no-read] [--for DURATION]\n"
+    "                                makes a token and prints it alone; PATTERNS such as 'app-*,web-*'\n"
+    "  token list | token delete NAME\n"
+    "  peers                         this balancer and the others\n"
+    "  leave --for DURATION [--at TIME] [--reason TEXT]\n"
+    "                                a planned absence: resources are told and move (TIME is 02:00 or +10m)\n"
+    "  leave list | leave cancel [TIME]\n"
+    "  watch [--kind KIND] [--resource ID] [--service S] [--since POSITION]\n"
+    "                                what happens, as it happens\n"
     "  reload                        read the configuration and the zones again; on any error the old ones stay\n"
     "\n"
     "A member's NAME is service/member, or the member alone where only one service has it. DURATION is 90s, 30m, 2h, "
@@ -55,7 +74,23 @@ static const char usage[] =
     "\n"
     "Without a daemon, what only reads is read from the stores. Exit: 0 done, 1 refused or failed, 2 wrong usage.\n";
 
-enum option_code { OPTION_SERVICE = 256, OPTION_STATE, OPTION_FOR, OPTION_LIMIT, OPTION_ORIGIN };
+enum option_code {
+  OPTION_SERVICE = 256,
+  OPTION_STATE,
+  OPTION_FOR,
+  OPTION_LIMIT,
+  OPTION_ORIGIN,
+  OPTION_SITE,
+  OPTION_OWNER,
+  OPTION_KIND,
+  OPTION_RESOURCE,
+  OPTION_RESOURCES,
+  OPTION_SERVICES,
+  OPTION_ADMIN,
+  OPTION_NO_READ,
+  OPTION_AT,
+  OPTION_SINCE,
+};
 
 static const struct option options[] = {
     {"config", required_argument, NULL, 'c'},
@@ -67,6 +102,16 @@ static const struct option options[] = {
     {"for", required_argument, NULL, OPTION_FOR},
     {"limit", required_argument, NULL, OPTION_LIMIT},
     {"origin", required_argument, NULL, OPTION_ORIGIN},
+    {"site", required_argument, NULL, OPTION_SITE},
+    {"owner", required_argument, NULL, OPTION_OWNER},
+    {"kind", required_argument, NULL, OPTION_KIND},
+    {"resource", required_argument, NULL, OPTION_RESOURCE},
+    {"resources", required_argument, NULL, OPTION_RESOURCES},
+    {"services", required_argument, NULL, OPTION_SERVICES},
+    {"admin", no_argument, NULL, OPTION_ADMIN},
+    {"no-read", no_argument, NULL, OPTION_NO_READ},
+    {"at", required_argument, NULL, OPTION_AT},
+    {"since", required_argument, NULL, OPTION_SINCE},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {0},
@@ -132,9 +177,9 @@ static int set_override(const struct ctl_line *line, struct ctl_source *source, 
   if (!line->reason || !line->reason[0])
     return ctl_misuse("member NAME %s needs --reason TEXT: whoever looks at it at night wants to know why", word);
   int64_t duration_ms = 0;
-  struct errbuf err;
-  if (line->duration && (scalar_duration(line->duration, &duration_ms, &err) != STATUS_OK || duration_ms <= 0))
-    return ctl_misuse("--for is a duration such as 90s, 30m, 2h, not %s", line->duration);
+  int exit_status = ctl_read_duration(line, &duration_ms);
+  if (exit_status >= 0)
+    return exit_status;
   char path[2048];
   ctl_member_path("/v1/admin/member", question, path, sizeof path);
   json_t *body = json_pack("{s:s, s:s}", "state", word, "reason", line->reason);
@@ -142,12 +187,7 @@ static int set_override(const struct ctl_line *line, struct ctl_source *source, 
     return ctl_misuse("--reason is not UTF-8");
   if (duration_ms)
     json_object_set_new(body, "for_s", json_real((double)duration_ms / 1000.0));
-  char *text = json_dumps(body, JSON_COMPACT | JSON_REAL_PRECISION(15));
-  json_decref(body);
-  json_t *member = NULL;
-  enum status status = ctl_write(source, "PUT", path, text, &member, &err);
-  free(text);
-  return status == STATUS_OK ? ctl_show(line, member, ctl_print_member) : ctl_fail(source, &err);
+  return ctl_send(line, source, "PUT", path, body, ctl_print_member);
 }
 
 static int clear_override(const struct ctl_line *line, struct ctl_source *source, const struct ctl_question *question) {
@@ -194,7 +234,9 @@ static const struct command {
 } commands[] = {
     {"status", 0, 0, run_status}, {"services", 0, 0, run_services}, {"members", 0, 0, run_members},
     {"member", 1, 2, run_member}, {"events", 0, 0, run_events},     {"zones", 0, 0, run_zones},
-    {"zone", 1, 3, ctl_zone},     {"reload", 0, 0, run_reload},
+    {"zone", 1, 3, ctl_zone},     {"reload", 0, 0, run_reload},     {"resource", 1, 2, ctl_resource},
+    {"token", 1, 2, ctl_token},   {"peers", 0, 0, ctl_peers},       {"leave", 0, 2, ctl_leave},
+    {"watch", 0, 0, ctl_watch},
 };
 
 static const struct command *find_command(const char *word) {
@@ -204,39 +246,66 @@ static const struct command *find_command(const char *word) {
   return NULL;
 }
 
+/* Where the option's argument is kept; NULL: it has none, or is none of these. */
+static const char **place_of(struct ctl_line *line, int code) {
+  switch (code) {
+  case 'c':
+    return &line->config;
+  case 's':
+    return &line->socket;
+  case 'r':
+    return &line->reason;
+  case OPTION_SERVICE:
+    return &line->service;
+  case OPTION_STATE:
+    return &line->state;
+  case OPTION_FOR:
+    return &line->duration;
+  case OPTION_LIMIT:
+    return &line->limit;
+  case OPTION_ORIGIN:
+    return &line->origin;
+  case OPTION_SITE:
+    return &line->site;
+  case OPTION_OWNER:
+    return &line->owner;
+  case OPTION_KIND:
+    return &line->kind;
+  case OPTION_RESOURCE:
+    return &line->resource;
+  case OPTION_RESOURCES:
+    return &line->resources;
+  case OPTION_SERVICES:
+    return &line->services;
+  case OPTION_AT:
+    return &line->at;
+  case OPTION_SINCE:
+    return &line->since;
+  default:
+    return NULL;
+  }
+}
+
 /* Returns -1 to go on, else the exit status. */
 static int parse_options(int argc, char **argv, struct ctl_line *line) {
   int code;
   while ((code = getopt_long(argc, argv, "c:s:o:r:hV", options, NULL)) != -1) {
+    const char **place = place_of(line, code);
+    if (place) {
+      *place = optarg;
+      continue;
+    }
     switch (code) {
-    case 'c':
-      line->config = optarg;
-      break;
-    case 's':
-      line->socket = optarg;
-      break;
     case 'o':
       line->is_json = strcmp(optarg, "json") == 0;
       if (!line->is_json && strcmp(optarg, "text") != 0)
         return ctl_misuse("-o is text or json, not %s", optarg);
       break;
-    case OPTION_SERVICE:
-      line->service = optarg;
+    case OPTION_ADMIN:
+      line->is_admin = true;
       break;
-    case OPTION_STATE:
-      line->state = optarg;
-      break;
-    case 'r':
-      line->reason = optarg;
-      break;
-    case OPTION_FOR:
-      line->duration = optarg;
-      break;
-    case OPTION_LIMIT:
-      line->limit = optarg;
-      break;
-    case OPTION_ORIGIN:
-      line->origin = optarg;
+    case OPTION_NO_READ:
+      line->is_no_reader = true;
       break;
     case 'h':
       fputs(usage, stdout);
@@ -280,7 +349,7 @@ static int check_words(const struct ctl_line *line, const struct command **comma
   if (line->count - 1 > (*command)->arguments_most)
     return ctl_misuse("%s is one argument too many", line->words[(*command)->arguments_most + 1]);
   enum health state;
-  if (line->state && health_parse(line->state, &state) != STATUS_OK)
+  if (line->state && strcmp(line->words[0], "resource") != 0 && health_parse(line->state, &state) != STATUS_OK)
     return ctl_misuse("--state is unknown, up, degraded, draining or down, not %s", line->state);
   return -1;
 }

@@ -46,7 +46,8 @@ static int check_config(const char *path) {
     size_t members = 0;
     for (size_t i = 0; i < config->service_count; i++)
       members += config->services[i].member_count;
-    printf("%s: ok (%zu zones, %zu services, %zu members)\n", path, config->zone_count, config->service_count, members);
+    printf("%s: ok (%zu zones, %zu services, %zu members)\n", path, config->zone_count, config_count_services(config),
+           members);
     close(image);
   } else {
     problems_sort(&problems);

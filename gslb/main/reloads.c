@@ -9,12 +9,13 @@
 #include <jansson.h>
 
 #include "gslb/admin/change.h"
-#include "gslb/admin/chronicle.h"
-#include "gslb/admin/reply.h"
+#include "gslb/model/chronicle.h"
+#include "gslb/net/reply.h"
 #include "gslb/admin/shown.h"
 #include "gslb/base/clock.h"
 #include "gslb/base/log.h"
 #include "gslb/base/memory.h"
+#include "gslb/base/value.h"
 
 #define AUDIT_LINE_MOST 200 /* bytes of the outcome's first line */
 
@@ -110,7 +111,7 @@ static json_t *list_problems(const char *text) {
   char *lines = mem_strdup(text), *rest = lines, *line;
   while ((line = strsep(&rest, "\n")) != NULL)
     if (*line)
-      json_array_append_new(errors, shown_text(line));
+      json_array_append_new(errors, value_text(line));
   free(lines);
   return errors;
 }

@@ -182,6 +182,7 @@ static void start_process(struct supervisor *supervisor, struct process *process
               .bell = supervisor->bell,
               .house = supervisor->house,
               .image = role == BOARD_DNS || role == BOARD_CONTROL ? reopen(supervisor->current.image) : -1,
+              .text = role == BOARD_CONTROL ? reopen(supervisor->current.text) : -1,
               .udp = role == BOARD_DNS ? supervisor->sockets.udp : NULL,
               .tcp = role == BOARD_DNS ? supervisor->sockets.tcp : NULL,
               .http_tcp = role == BOARD_CONTROL ? supervisor->sockets.http_tcp : -1,
@@ -198,6 +199,8 @@ static void start_process(struct supervisor *supervisor, struct process *process
   process_start(process, &launch, now_ms);
   if (launch.child.image >= 0)
     close(launch.child.image);
+  if (launch.child.text >= 0)
+    close(launch.child.text);
   if (process->state == PROCESS_ABSENT)
     return;
   struct board_process_row *row = &supervisor->board->processes[role];
@@ -213,7 +216,8 @@ static void start_process(struct supervisor *supervisor, struct process *process
 static void start_due(struct supervisor *supervisor, int64_t now_ms) {
   for (size_t i = BOARD_FIRST_CHILD; i < BOARD_PROCESSES; i++) {
     struct process *process = &supervisor->processes[i];
-    if (process->state == PROCESS_ABSENT && process->due_ms <= now_ms && !supervisor->is_stopping)
+    bool may_start = !supervisor->is_stopping && !(supervisor->is_leaving && i == BOARD_CONTROL);
+    if (process->state == PROCESS_ABSENT && process->due_ms <= now_ms && may_start)
       start_process(supervisor, process, now_ms);
   }
 }
@@ -331,18 +335,30 @@ static void hear(struct supervisor *supervisor, struct process *process, int64_t
   }
 }
 
+static void stop_all(struct supervisor *supervisor, int64_t now_ms) {
+  supervisor->is_stopping = true;
+  for (size_t i = BOARD_FIRST_CHILD; i < BOARD_PROCESSES; i++)
+    process_stop(&supervisor->processes[i], now_ms);
+}
+
 static void begin_stop(struct supervisor *supervisor, int64_t now_ms) {
-  if (supervisor->is_stopping) { /* asked twice: at once */
+  if (supervisor->is_leaving || supervisor->is_stopping) { /* asked twice: at once */
+    supervisor->is_stopping = true;
     for (size_t i = BOARD_FIRST_CHILD; i < BOARD_PROCESSES; i++)
       process_kill(&supervisor->processes[i]);
     return;
   }
-  supervisor->is_stopping = true;
   log_info("stopping");
-  sd_notify(0, "STOPPING=1\nSTATUS=stopping");
+  int64_t leave_ms = supervisor->current.config->control.leave_ms;
+  sd_notifyf(0, "STOPPING=1\nSTATUS=stopping\nEXTEND_TIMEOUT_USEC=%lld", (long long)(leave_ms + 15000) * 1000);
   reload_cancel(&supervisor->takeover.compiler);
-  for (size_t i = BOARD_FIRST_CHILD; i < BOARD_PROCESSES; i++)
-    process_stop(&supervisor->processes[i], now_ms);
+  struct process *control = &supervisor->processes[BOARD_CONTROL];
+  if (control->state != PROCESS_SERVING) {
+    stop_all(supervisor, now_ms);
+    return;
+  }
+  supervisor->is_leaving = true;
+  process_leave(control, leave_ms, now_ms);
 }
 
 static void take_signals(struct supervisor *supervisor, int64_t now_ms) {
@@ -350,7 +366,7 @@ static void take_signals(struct supervisor *supervisor, int64_t now_ms) {
   while (read(supervisor->signals, &info, sizeof info) == (ssize_t)sizeof info) {
     if (info.ssi_signo == SIGCHLD)
       reap_all(supervisor, now_ms);
-    else if (info.ssi_signo == SIGHUP && !supervisor->is_stopping)
+    else if (info.ssi_signo == SIGHUP && !supervisor->is_stopping && !supervisor->is_leaving)
       takeover_request(supervisor, "SIGHUP", false);
     else if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
       begin_stop(supervisor, now_ms);
@@ -365,7 +381,7 @@ static int next_timeout_ms(const struct supervisor *supervisor, int64_t now_ms) 
   int64_t due_ms = supervisor->is_stopping ? PROCESS_NEVER : earlier(supervisor->look_ms, takeover_due_ms(supervisor));
   for (size_t i = BOARD_FIRST_CHILD; i < BOARD_PROCESSES; i++) {
     const struct process *process = &supervisor->processes[i];
-    if (process->state == PROCESS_ABSENT && supervisor->is_stopping)
+    if (process->state == PROCESS_ABSENT && (supervisor->is_stopping || (supervisor->is_leaving && i == BOARD_CONTROL)))
       continue;
     due_ms = earlier(due_ms, earlier(process->due_ms, process->taking_until_ms));
   }
@@ -392,8 +408,16 @@ static void turn(struct supervisor *supervisor) {
   if (ready[BOARD_SUPERVISOR].revents)
     take_signals(supervisor, now_ms);
   end_overdue(supervisor, now_ms);
+  if (supervisor->is_leaving && !supervisor->is_stopping &&
+      supervisor->processes[BOARD_CONTROL].state == PROCESS_ABSENT)
+    stop_all(supervisor, now_ms);
   if (supervisor->is_stopping)
     return;
+  if (supervisor->is_leaving) { /* no more reloads */
+    look_at_workers(supervisor, now_ms);
+    start_due(supervisor, now_ms);
+    return;
+  }
   const struct takeover *takeover = &supervisor->takeover;
   if (takeover->phase == TAKEOVER_COMPILING && (ready[compiler].revents || takeover->compiler.until_ms <= now_ms))
     takeover_compiled(supervisor, now_ms);

@@ -53,6 +53,7 @@ struct supervisor {
   int64_t began_ms;
   int signals; /* signalfd */
   bool is_ready;
+  bool is_leaving; /* control lets resources move away; names are answered until it has ended */
   bool is_stopping;
   struct channel_message message; /* scratch */
 };

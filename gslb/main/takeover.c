@@ -126,6 +126,17 @@ static bool fits_dns(const struct config_server *a, const struct config_server *
          is_same_limit(&a->rate_limit, &b->rate_limit);
 }
 
+static bool is_same_text(const char *a, const char *b) {
+  return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* What control fixes when it starts its servers; certificates are read again without that. */
+static bool fits_control(const struct config_control *a, const struct config_control *b) {
+  return a->limits.connections == b->limits.connections &&
+         a->limits.connections_per_client == b->limits.connections_per_client && a->tls.is_given == b->tls.is_given &&
+         is_same_text(a->tls.client_ca, b->tls.client_ca);
+}
+
 static void commit(struct supervisor *supervisor, struct candidate *next, struct sockets *sockets, int64_t now_ms) {
   struct candidate old = supervisor->current;
   struct sockets old_sockets = supervisor->sockets;
@@ -135,7 +146,8 @@ static void commit(struct supervisor *supervisor, struct candidate *next, struct
   struct takeover *takeover = &supervisor->takeover;
   takeover->phase = TAKEOVER_TAKING;
   takeover->until_ms = now_ms + TAKE_PATIENCE_MS + RESTART_PATIENCE_MS;
-  takeover->control_restarts = !sockets_serve_same_control(&old_sockets, &supervisor->sockets);
+  takeover->control_restarts = !sockets_serve_same_control(&old_sockets, &supervisor->sockets) ||
+                               !fits_control(&old.config->control, &supervisor->current.config->control);
   child_set_log(supervisor->current.config, BOARD_SUPERVISOR);
   bool dns_stays = sockets_serve_same_names(&old_sockets, &supervisor->sockets) &&
                    fits_dns(&old.config->server, &supervisor->current.config->server);
@@ -194,7 +206,7 @@ static void finish_taking(struct supervisor *supervisor, int64_t now_ms) {
   const struct config *config = supervisor->current.config;
   atomic_fetch_add_explicit(&supervisor->board->gauges[BOARD_RELOADS], 1, memory_order_relaxed);
   log_info("reloaded: generation %llu with %zu zones and %zu services", (unsigned long long)supervisor->generation,
-           config->zone_count, config->service_count);
+           config->zone_count, config_count_services(config));
   char text[48];
   snprintf(text, sizeof text, "generation %llu", (unsigned long long)supervisor->generation);
   end_run(supervisor, STATUS_OK, text);

@@ -88,7 +88,7 @@ struct board {
   _Atomic uint64_t answers[CONFIG_WORKERS_MOST][BOARD_SLOTS]; /* per worker and member slot */
 };
 
-enum board_ear { BOARD_EAR_DNS, BOARD_EAR_CONTROL, BOARD_EARS };
+enum board_ear { BOARD_EAR_DNS, BOARD_EAR_CONTROL, BOARD_EAR_PROBE, BOARD_EARS };
 
 struct board_bell {
   int ears[BOARD_EARS]; /* eventfds, non-blocking */

@@ -18,10 +18,14 @@ enum channel_kind {
                      */
   CHANNEL_TAKEN,    /* child to supervisor: the generation is in use */
   CHANNEL_STOP,     /* supervisor to child: end cleanly, status 0 */
+  CHANNEL_LEAVE,    /* supervisor to control: all of gslbd stops; let resources move away first, then end */
   CHANNEL_RELOAD,   /* control to supervisor: read the files again; text says who asks */
   CHANNEL_RELOADED, /* supervisor to control: outcome in status, text for the person */
   CHANNEL_NOTIFIED, /* dns to control: a NOTIFY came in; text: "ZONE ADDRESS" */
-  CHANNEL_COMMAND,  /* control to exec: run the on_change command; text: NAME=VALUE strings, each NUL-terminated */
+  CHANNEL_COMMAND,  /* control to exec: run a command of the configuration; text: "on_change" or "on_empty", then
+                     * NAME=VALUE strings, each NUL-terminated; on_empty is the one of the service in GSLB_SERVICE */
+  CHANNEL_RESULT, /* exec to control: an on_empty command ended; status STATUS_OK for exit status 0; text: the service,
+                   * NUL, and what to tell people: "exit status 1", "ended after 30 s" and the last line it wrote */
 };
 
 struct channel_message {

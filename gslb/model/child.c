@@ -13,8 +13,7 @@
 
 #define CONFIG_TEXT_MOST (64u << 20)
 
-/* By pread, since every child shares the descriptor's position. */
-static enum status read_text(int fd, char **text, size_t *length, struct errbuf *err) {
+enum status child_read_text(int fd, char **text, size_t *length, struct errbuf *err) {
   struct stat info;
   if (fstat(fd, &info) != 0)
     return errbuf_set(err, STATUS_IO, "configuration: %s", strerror(errno));
@@ -44,7 +43,7 @@ enum status child_parse_config(const struct channel_message *message, struct con
     return errbuf_set(err, STATUS_INVALID, "configuration: the message carries no descriptor");
   char *text = NULL;
   size_t length = 0;
-  enum status status = read_text(message->fds[0], &text, &length, err);
+  enum status status = child_read_text(message->fds[0], &text, &length, err);
   if (status != STATUS_OK)
     return status;
   struct problems problems = {0};

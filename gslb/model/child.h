@@ -21,6 +21,7 @@ struct child {
   struct board_bell bell;
   struct house house;
 
+  int text;       /* control: sealed memfd of what config was parsed from (child_read_text); else -1 */
   int image;      /* dns and control: the name image's memfd; else -1 */
   const int *udp; /* dns: socket of worker w and listen address a at [w * config->server.listen_count + a] */
   const int *tcp; /* dns: likewise, listening */
@@ -29,6 +30,9 @@ struct child {
   int notified;   /* dns: sends CHANNEL_NOTIFIED; control: receives it; else -1 */
   int exec;       /* control: sends CHANNEL_COMMAND; exec: receives it; else -1 */
 };
+
+enum status child_read_text(int fd, char **text, size_t *length, struct errbuf *err);
+/* What a configuration was parsed from; free() it. Every child shares the descriptor's position, which stays. */
 
 enum status child_parse_config(const struct channel_message *message, struct config **out, struct errbuf *err);
 /* From a CHANNEL_CONFIG: parses the text in fds[0] (kept open). The message's text is the configuration's path. */

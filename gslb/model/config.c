@@ -136,6 +136,13 @@ size_t config_find_service(const struct config *config, const char *name) {
   return SIZE_MAX;
 }
 
+size_t config_count_services(const struct config *config) {
+  size_t count = config->service_count;
+  while (count && config_service_is_vacancy(&config->services[count - 1])) /* they stand last */
+    count--;
+  return count;
+}
+
 size_t config_find_member(const struct config_service *service, const char *name) {
   char wanted[DOMAIN_LABEL_MOST + 1];
   if (domain_read_host_label(name, wanted, NULL) != STATUS_OK)

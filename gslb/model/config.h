@@ -12,6 +12,7 @@
 #include "gslb/base/prefix.h"
 #include "gslb/base/problem.h"
 #include "gslb/base/status.h"
+#include "gslb/model/config_control.h"
 #include "gslb/model/config_service.h"
 #include "gslb/model/config_zone.h"
 #include "gslb/model/position.h"
@@ -26,8 +27,12 @@ struct name_index;
 #define CONFIG_MEMBERS_MOST 4096u /* of a service */
 #define CONFIG_SERVICES_MOST 1000000u
 #define CONFIG_ANSWERS_MOST 64u /* records in one balanced answer */
-#define CONFIG_PEERS_MOST 32u   /* primaries of a zone, servers that it notifies */
+#define CONFIG_PEERS_MOST 32u   /* primaries of a zone, servers that it notifies, other balancers */
 #define CONFIG_NETWORK_SITES_MOST 1000u
+#define CONFIG_VACANCIES_MOST 100000u /* of a pattern */
+#define CONFIG_ID_PATTERN_MOST 79u    /* bytes of a pattern of ids */
+#define CONFIG_INTERFACES_MOST 32u    /* with multicast DNS */
+#define CONFIG_BALANCER_NAME_SIZE 64u
 
 enum config_log_format { CONFIG_LOG_TEXT, CONFIG_LOG_JSON };
 
@@ -63,12 +68,6 @@ struct config_server {
   const char *const *on_change; /* operator's command and arguments, NULL-terminated; NULL for none */
 };
 
-struct config_control {
-  struct addr listen;
-  bool has_listen;
-  const char *socket; /* absolute path of the unix socket; default state/control.sock */
-};
-
 struct config {
   const char *path; /* as given */
   struct config_server server;
@@ -83,8 +82,15 @@ struct config {
   size_t network_count;
   struct config_monitor *monitors;
   size_t monitor_count;
-  struct config_service *services;
+  struct config_service *services; /* vacancies (config_service.h) last */
   size_t service_count;
+  struct config_peer *peers;
+  size_t peer_count;
+  struct config_parent *parents;
+  size_t parent_count;
+  struct config_publish *publish;
+  size_t publish_count;
+  struct config_mdns mdns;
   const struct name_index *service_index; /* of services by name; NULL: config_find_service goes through them */
 };
 
@@ -113,8 +119,15 @@ void config_free(struct config *config);
 char *config_help(void);
 /* The schema as text for --help-config: every key with type, range, default and help; free() it. */
 
+void config_balancer_name(const char *identity, char out[CONFIG_BALANCER_NAME_SIZE]);
+/* The label under which a balancer with this identity stands in each zone, unless it is told another one
+ * (control.advertise.name): gslb- and the identity's first label, in letters, digits and "-". */
+
 size_t config_find_service(const struct config *config, const char *name);
-/* Index of the service, or SIZE_MAX. Case matters not; a last dot is ignored. */
+/* Index of the configured service, or SIZE_MAX. Case matters not; a last dot is ignored. Services that registrations
+ * created are found by gslb/model/roster. */
+size_t config_count_services(const struct config *config);
+/* Without the vacancies. */
 size_t config_find_member(const struct config_service *service, const char *name);
 /* Index of the member, or SIZE_MAX. Case matters not. */
 

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "gslb/base/addr.h"
@@ -15,7 +14,6 @@
 #include "gslb/model/scalar.h"
 
 #define TIMEOUT_STANDARD_MS 2000
-#define SOCKET_PATH_MOST (sizeof((struct sockaddr_un *)NULL)->sun_path - 1)
 
 const struct document_node *config_place(const struct document_node *map, const char *key) {
   const struct document_node *value = document_find(map, key);
@@ -23,15 +21,15 @@ const struct document_node *config_place(const struct document_node *map, const 
 }
 
 void config_define(struct schema_reader *reader, struct name_index *index, const char *what, const char *name,
-                   size_t number, const struct document_node *node, const void *items, size_t item_size) {
+                   const struct document_node *place, const void *items, const void *item, size_t item_size) {
   if (!name)
     return;
+  size_t number = (size_t)((const char *)item - (const char *)items) / item_size;
   uint32_t first = name_index_add(index, reader->arena, name, (uint32_t)number);
   if (first == NAME_INDEX_NONE)
     return;
   struct config_pos pos;
   memcpy(&pos, (const char *)items + first * item_size, sizeof pos);
-  const struct document_node *place = config_place(node, "name");
   char text[SCHEMA_PLACE_SIZE];
   schema_problem(reader, place, "%s \"%s\" is defined twice; first at %s", what, name,
                  schema_place(reader, pos, place->pos, text));
@@ -61,7 +59,39 @@ void config_check_repeated(struct schema_reader *reader, const struct document_n
       }
 }
 
-/* Server and control */
+void config_check_addresses(struct schema_reader *reader, const struct document_node *list, const char *what,
+                            const struct addr *addresses, size_t count) {
+  const struct document_node *item = list && list->kind == DOCUMENT_LIST ? list->first : NULL;
+  for (size_t i = 0; i < count && item; i++, item = item->next)
+    for (size_t j = 0; j < i && addresses[i].family; j++)
+      if (addr_equal(&addresses[i], &addresses[j])) {
+        char text[ADDR_TEXT_SIZE];
+        if (addresses[i].port)
+          addr_format_port(&addresses[i], text);
+        else
+          addr_format(&addresses[i], text);
+        schema_problem(reader, item, "%s %s is listed twice", what, text);
+        break;
+      }
+}
+
+bool config_is_unspecified(const struct addr *addr) {
+  static const uint8_t zero[sizeof addr->bytes] = {0};
+  return memcmp(addr->bytes, zero, sizeof zero) == 0;
+}
+
+bool config_is_host(const struct addr *addr) {
+  if (addr->family == 4)
+    return addr->bytes[0] != 0 && addr->bytes[0] < 224;
+  return !config_is_unspecified(addr) && addr->bytes[0] != 0xff;
+}
+
+void config_make_program(struct schema_reader *reader, const struct document_node *place, const char *const *command) {
+  if (command && command[0])
+    ((const char **)command)[0] = schema_path(reader, place->pos, command[0]);
+}
+
+/* Server */
 
 static uint32_t cores;
 
@@ -92,21 +122,9 @@ static const char *run_directory(struct schema_reader *reader) {
   return config_state_path(reader, "run");
 }
 
-static void check_listen(struct schema_reader *reader, const struct document_node *node,
-                         const struct config_server *server) {
-  const struct document_node *item = node && node->kind == DOCUMENT_LIST ? node->first : NULL;
-  for (size_t i = 0; i < server->listen_count; i++, item = item->next)
-    for (size_t j = 0; j < i && server->listen[i].family; j++)
-      if (addr_equal(&server->listen[i], &server->listen[j])) {
-        char text[ADDR_TEXT_SIZE];
-        schema_problem(reader, item, "address %s is listed twice", addr_format_port(&server->listen[i], text));
-        break;
-      }
-}
-
 void config_check_server(struct schema_reader *reader, const struct document_node *node, void *record) {
   struct config_server *server = record;
-  check_listen(reader, document_find(node, "listen"), server);
+  config_check_addresses(reader, document_find(node, "listen"), "address", server->listen, server->listen_count);
   if (!server->identity)
     server->identity = host_name(reader);
   if (!server->workers)
@@ -115,10 +133,7 @@ void config_check_server(struct schema_reader *reader, const struct document_nod
     server->run = run_directory(reader);
   if (!document_find(node, "nsid"))
     server->nsid = server->identity;
-  if (server->on_change && server->on_change[0]) {
-    const char **command = (const char **)server->on_change;
-    command[0] = schema_path(reader, config_place(node, "on_change")->pos, command[0]);
-  }
+  config_make_program(reader, config_place(node, "on_change"), server->on_change);
 }
 
 void config_check_rate_limit(struct schema_reader *reader, const struct document_node *node, void *record) {
@@ -131,41 +146,13 @@ void config_check_rate_limit(struct schema_reader *reader, const struct document
   limit->exempt_count = sizeof standard / sizeof standard[0];
 }
 
-void config_check_control(struct schema_reader *reader, const struct document_node *node, void *record) {
-  const struct config_names *names = reader->context;
-  struct config_control *control = record;
-  const struct config_server *server = &names->config->server;
-  char text[ADDR_TEXT_SIZE];
-  control->has_listen = control->listen.family != 0;
-  if (control->has_listen && !addr_is_loopback(&control->listen))
-    schema_problem(reader, config_place(node, "listen"),
-                   "listen %s is not a loopback address; another one needs TLS and tokens, which this version lacks",
-                   addr_format_port(&control->listen, text));
-  for (size_t i = 0; control->has_listen && i < server->listen_count; i++)
-    if (addr_equal(&control->listen, &server->listen[i]))
-      schema_problem(reader, config_place(node, "listen"), "listen %s is taken by server.listen",
-                     addr_format_port(&control->listen, text));
-  if (!control->socket)
-    control->socket = config_state_path(reader, "control.sock");
-}
-
-void config_check_socket(struct schema_reader *reader, const struct document_node *root, const char *socket) {
-  if (!socket || strlen(socket) <= SOCKET_PATH_MOST)
-    return;
-  const struct document_node *place = document_find(document_find(root, "control"), "socket");
-  if (!place) /* it follows from the state directory */
-    place = config_place(document_find(root, "server"), "state");
-  schema_problem(reader, place, "control.socket has a path of %zu bytes (%s); at most %zu are possible", strlen(socket),
-                 socket, SOCKET_PATH_MOST);
-}
-
 /* Sites, networks, monitors */
 
 void config_check_site(struct schema_reader *reader, const struct document_node *node, void *record) {
   struct config_names *names = reader->context;
   const struct config_site *site = record;
-  config_define(reader, &names->sites, "site", site->name, (size_t)(site - names->config->sites), node,
-                names->config->sites, sizeof *site);
+  config_define(reader, &names->sites, "site", site->name, config_place(node, "name"), names->config->sites, site,
+                sizeof *site);
 }
 
 void config_check_network(struct schema_reader *reader, const struct document_node *node, void *record) {
@@ -217,8 +204,8 @@ static void check_dns(struct schema_reader *reader, const struct document_node *
 void config_check_monitor(struct schema_reader *reader, const struct document_node *node, void *record) {
   struct config_names *names = reader->context;
   struct config_monitor *monitor = record;
-  config_define(reader, &names->monitors, "monitor", monitor->name, (size_t)(monitor - names->config->monitors), node,
-                names->config->monitors, sizeof *monitor);
+  config_define(reader, &names->monitors, "monitor", monitor->name, config_place(node, "name"), names->config->monitors,
+                monitor, sizeof *monitor);
   if (monitor->type == MONITOR_HTTP)
     check_http(reader, node, monitor);
   else if (monitor->type == MONITOR_DNS)

@@ -13,13 +13,6 @@
 
 /* Members */
 
-static bool can_be_answered(const struct addr *addr) {
-  static const uint8_t zero[16] = {0};
-  if (addr->family == 4)
-    return addr->bytes[0] != 0 && addr->bytes[0] < 224; /* RFC 1112 section 4, RFC 1122 section 3.2.1.3 */
-  return memcmp(addr->bytes, zero, sizeof zero) != 0 && addr->bytes[0] != 0xff;
-}
-
 void config_check_member(struct schema_reader *reader, const struct document_node *node, void *record) {
   struct config_member *member = record;
   if (!document_find(node, "site"))
@@ -27,7 +20,7 @@ void config_check_member(struct schema_reader *reader, const struct document_nod
   for (size_t i = 0; i < member->address_count; i++) {
     const struct addr *address = &member->addresses[i];
     char text[ADDR_TEXT_SIZE];
-    if (address->family && !can_be_answered(address))
+    if (address->family && !config_is_host(address))
       schema_problem_at(reader, member->address_pos[i], "address %s does not belong to a single host",
                         addr_format(address, text));
   }
@@ -97,7 +90,8 @@ static void check_members(struct schema_reader *reader, const struct document_no
   const struct document_node *node = list && list->kind == DOCUMENT_LIST ? list->first : NULL;
   for (size_t i = 0; i < service->member_count; i++, node = node->next) {
     const char *name = service->members[i].name;
-    config_define(reader, index, "member", name, i, node, service->members, sizeof *service->members);
+    config_define(reader, index, "member", name, config_place(node, "name"), service->members, &service->members[i],
+                  sizeof *service->members);
     if (name && service->name && strlen(name) + 1 + strlen(service->name) > DOMAIN_TEXT_MOST)
       schema_problem(reader, config_place(node, "name"),
                      "member \"%s\" makes a name (<member>.<service>) of more than 253 characters", name);
@@ -108,7 +102,7 @@ static void check_members(struct schema_reader *reader, const struct document_no
 
 /* Services */
 
-static uint32_t zone_of(const struct config_names *names, const char *name) {
+uint32_t config_zone_of(const struct config_names *names, const char *name) {
   uint32_t found = NAME_INDEX_NONE;
   for (const char *at = name; at && found == NAME_INDEX_NONE; at = domain_parent(at))
     found = name_index_find(&names->zones, at);
@@ -134,9 +128,10 @@ static void check_ttl(struct schema_reader *reader, const struct document_node *
                  scalar_format_duration(service->ttl_max_s * INT64_C(1000), max));
 }
 
-static bool some_member_has_srv_port(const struct document_node *list) {
-  if (!list || list->kind != DOCUMENT_LIST)
-    return true; /* reported elsewhere */
+static bool some_member_may_have_srv_port(const struct document_node *node) {
+  const struct document_node *list = document_find(node, "members");
+  if (document_find(node, "accept") || !list || list->kind != DOCUMENT_LIST)
+    return true; /* registered ones bring their own; what is wrong with the list is reported elsewhere */
   for (const struct document_node *member = list->first; member; member = member->next)
     if (document_find(member, "srv_port"))
       return true;
@@ -152,9 +147,9 @@ static void check_srv(struct schema_reader *reader, const struct document_node *
     return;
   }
   service->srv = arena_strdup(reader->arena, kept);
-  if (!some_member_has_srv_port(document_find(node, "members")))
+  if (!some_member_may_have_srv_port(node))
     schema_problem(reader, place, "srv is given, but no member has srv_port");
-  if (service->name && service->name[0] == '*')
+  if (service->name && service->name[0] == '*' && !service->accept.services_most)
     schema_problem(reader, place, "srv cannot be given for a wildcard");
   else if (service->name && strlen(service->srv) + 1 + strlen(service->name) > DOMAIN_TEXT_MOST)
     schema_problem(reader, place, "srv makes a name (%s.<service>) of more than 253 characters", service->srv);
@@ -226,7 +221,8 @@ static void check_nearest(struct schema_reader *reader, const struct document_no
   for (size_t i = 0; i < service->member_count; i++)
     if (service->members[i].site != UINT32_MAX)
       return;
-  schema_problem(reader, place, "nearest is given, but no member has a site");
+  if (!document_find(node, "accept") || !names->config->site_count)
+    schema_problem(reader, place, "nearest is given, but no member has a site");
 }
 
 void config_check_binding(struct schema_reader *reader, const struct document_node *node, void *record) {
@@ -238,10 +234,10 @@ void config_check_binding(struct schema_reader *reader, const struct document_no
 void config_check_service(struct schema_reader *reader, const struct document_node *node, void *record) {
   struct config_names *names = reader->context;
   struct config_service *service = record;
-  config_define(reader, &names->services, "service", service->name, (size_t)(service - names->config->services), node,
-                names->config->services, sizeof *service);
+  config_define(reader, &names->services, "service", service->name, config_place(node, "name"), names->config->services,
+                service, sizeof *service);
   if (service->name) {
-    service->zone = zone_of(names, service->name);
+    service->zone = config_zone_of(names, service->name);
     if (service->zone == NAME_INDEX_NONE && all_zones_are_named(names->config))
       schema_problem(reader, config_place(node, "name"), "service \"%s\" lies outside every zone", service->name);
   }
@@ -253,43 +249,7 @@ void config_check_service(struct schema_reader *reader, const struct document_no
   check_answer(reader, node, service);
   if (service->is_nearest)
     check_nearest(reader, node, service);
-}
-
-/* Names that a service takes besides its own */
-
-static void check_taken_name(struct schema_reader *reader, const struct config_service *service, const char *kind,
-                             const char *prefix, struct config_pos pos) {
-  const struct config_names *names = reader->context;
-  char *name = mem_format("%s.%s", prefix, service->name);
-  uint32_t other = name_index_find(&names->services, name);
-  if (other != NAME_INDEX_NONE) {
-    char place[SCHEMA_PLACE_SIZE];
-    schema_problem_at(reader, pos, "the %s records of \"%s\" need the name \"%s\", which is a service by itself (%s)",
-                      kind, service->name, name, schema_place(reader, names->config->services[other].pos, pos, place));
-  }
-  uint32_t zone = zone_of(names, name);
-  if (zone != service->zone)
-    schema_problem_at(reader, pos, "the %s records of \"%s\" need the name \"%s\", which lies in another zone, \"%s\"",
-                      kind, service->name, name, names->config->zones[zone].name);
-  free(name);
-}
-
-void config_check_all(struct schema_reader *reader, const struct document_node *node, void *record) {
-  const struct config *config = record;
-  config_check_socket(reader, node, config->control.socket);
-  config_check_zone_files(reader);
-  for (size_t i = 0; i < config->service_count; i++) {
-    const struct config_service *service = &config->services[i];
-    if (!service->name || service->name[0] == '*' || service->zone == NAME_INDEX_NONE)
-      continue;
-    if (service->srv)
-      check_taken_name(reader, service, "SRV", service->srv, service->srv_pos);
-    for (size_t m = 0; m < service->member_count; m++) {
-      const struct config_member *member = &service->members[m];
-      if (member->name && service->srv && member->srv_port)
-        check_taken_name(reader, service, "SRV", member->name, member->pos);
-      else if (member->name && service->answer == ANSWER_MX && !member->target)
-        check_taken_name(reader, service, "MX", member->name, member->pos);
-    }
-  }
+  service->pattern = CONFIG_NO_PATTERN;
+  config_check_accepting(reader, node, service);
+  config_make_program(reader, config_place(node, "on_empty"), service->on_empty);
 }

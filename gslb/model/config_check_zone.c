@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "gslb/base/addr.h"
 #include "gslb/model/config_schema.h"
 
 #define SECONDARY_DIRECTORY "secondary/"
@@ -11,7 +10,7 @@
 void config_check_key(struct schema_reader *reader, const struct document_node *node, void *record) {
   struct config_names *names = reader->context;
   const struct config_key *key = record;
-  config_define(reader, &names->keys, "key", key->name, (size_t)(key - names->config->keys), node, names->config->keys,
+  config_define(reader, &names->keys, "key", key->name, config_place(node, "name"), names->config->keys, key,
                 sizeof *key);
   const struct document_node *secret = document_find(node, "secret"), *file = document_find(node, "secret_file");
   if (secret && file)
@@ -37,21 +36,9 @@ static const char *secondary_file(struct schema_reader *reader, const char *zone
   return config_state_path(reader, below);
 }
 
-static void check_servers(struct schema_reader *reader, const struct document_node *list, const struct addr *servers,
-                          size_t count) {
-  const struct document_node *item = list && list->kind == DOCUMENT_LIST ? list->first : NULL;
-  for (size_t i = 0; i < count; i++, item = item->next)
-    for (size_t j = 0; j < i && servers[i].family; j++)
-      if (addr_equal(&servers[i], &servers[j])) {
-        char text[ADDR_TEXT_SIZE];
-        schema_problem(reader, item, "server %s is listed twice", addr_format_port(&servers[i], text));
-        break;
-      }
-}
-
 static void check_secondary(struct schema_reader *reader, const struct document_node *node, struct config_zone *zone) {
   struct config_names *names = reader->context;
-  check_servers(reader, document_find(node, "primaries"), zone->primaries, zone->primary_count);
+  config_check_addresses(reader, document_find(node, "primaries"), "server", zone->primaries, zone->primary_count);
   if (zone->serial == ZONE_SERIAL_UNIXTIME)
     schema_problem(reader, config_place(node, "serial"),
                    "serial unixtime is for zones without primaries; others keep the serial of their primary");
@@ -86,14 +73,14 @@ static void check_source(struct schema_reader *reader, const struct document_nod
 void config_check_zone(struct schema_reader *reader, const struct document_node *node, void *record) {
   struct config_names *names = reader->context;
   struct config_zone *zone = record;
-  config_define(reader, &names->zones, "zone", zone->name, (size_t)(zone - names->config->zones), node,
-                names->config->zones, sizeof *zone);
+  config_define(reader, &names->zones, "zone", zone->name, config_place(node, "name"), names->config->zones, zone,
+                sizeof *zone);
   if (!document_find(node, "primary_key"))
     zone->primary_key = CONFIG_NO_KEY;
   if (!document_find(node, "notify_key"))
     zone->notify_key = CONFIG_NO_KEY;
   check_source(reader, node, zone);
-  check_servers(reader, document_find(node, "notify"), zone->notify, zone->notify_count);
+  config_check_addresses(reader, document_find(node, "notify"), "server", zone->notify, zone->notify_count);
   config_check_repeated(reader, document_find(document_find(node, "transfer"), "keys"), "key");
   if (zone->notify_key != CONFIG_NO_KEY && !zone->notify_count)
     schema_problem(reader, config_place(node, "notify_key"), "notify_key is given, but notify names no server");

@@ -12,6 +12,7 @@
 #define MILLISECOND 1
 #define SECOND 1000
 #define DAY 86400000
+#define CONFIG_LEASE_MOST_MS (INT64_C(365) * DAY)
 
 #define ROWS(table) .rows = (table), .count = sizeof(table) / sizeof(table)[0]
 #define ONE(type, field) .offset = offsetof(type, field)
@@ -24,5 +25,10 @@ extern const struct schema_map config_control_map; /* a struct config_control */
 extern const struct schema_map config_key_map;     /* a struct config_key */
 extern const struct schema_map config_zone_map;    /* a struct config_zone */
 extern const struct schema_map config_service_map; /* a struct config_service */
+extern const struct schema_map config_accept_map;  /* a struct config_accept */
+extern const struct schema_map config_peer_map;    /* a struct config_peer */
+extern const struct schema_map config_parent_map;  /* a struct config_parent */
+extern const struct schema_map config_publish_map; /* a struct config_publish */
+extern const struct schema_map config_mdns_map;    /* a struct config_mdns */
 
 #endif

@@ -18,6 +18,13 @@ struct config_names { /* indices by name of what is defined so far; the context 
   struct name_index networks;
   struct name_index monitors;
   struct name_index services;
+  struct name_index clients;
+  struct name_index certificates; /* of clients */
+  struct name_index peers;
+  struct name_index peer_addresses;
+  struct name_index parents; /* by domain */
+  struct name_index parent_addresses;
+  struct name_index publish;
 };
 
 extern const struct schema_map config_schema;

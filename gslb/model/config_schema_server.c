@@ -194,17 +194,3 @@ static const struct schema_row server_rows[] = {
      .help = "Program and arguments, run at each change of a member's state."},
 };
 const struct schema_map config_server_map = {ROWS(server_rows), .check = config_check_server};
-
-static const struct schema_row control_rows[] = {
-    {.key = "listen",
-     .kind = SCHEMA_ENDPOINT,
-     ONE(struct config_control, listen),
-     .standard_help = "none",
-     .help = "Loopback address and port of the page and the HTTP API (reading only)."},
-    {.key = "socket",
-     .kind = SCHEMA_PATH,
-     ONE(struct config_control, socket),
-     .standard_help = "control.sock in the state directory",
-     .help = "Unix socket of the HTTP API (reading and changing), used by gslbctl."},
-};
-const struct schema_map config_control_map = {ROWS(control_rows), .check = config_check_control};

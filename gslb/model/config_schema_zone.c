@@ -136,5 +136,15 @@ static const struct schema_row zone_rows[] = {
      .words = serial_policies,
      .standard = "file",
      .help = "Serial number of the SOA: the file's, or the time of loading where that is greater."},
+    {.key = "register",
+     .kind = SCHEMA_BOOL,
+     ONE(struct config_zone, has_register),
+     .standard_help = "true where a service of the zone has accept and control has a listener",
+     .help = "Whether _gslb-register._tcp.NAME tells resources where to register."},
+    {.key = "browse",
+     .kind = SCHEMA_BOOL,
+     ONE(struct config_zone, has_browse),
+     .standard_help = "true where a service of the zone has accept",
+     .help = "Whether services and their members can be browsed by DNS-SD (RFC 6763) under the zone."},
 };
 const struct schema_map config_zone_map = {ROWS(zone_rows), .has_position = true, .check = config_check_zone};

@@ -1,11 +1,14 @@
 #include "gslb/model/config_values.h"
 
+#include <ctype.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "gslb/model/config_schema.h"
 
 #define SECRET_LEAST 8u
 #define SECRET_MOST 128u /* bytes; the block of SHA-512, beyond which HMAC hashes a key first (RFC 2104 section 3) */
+#define TOKEN_MOST 255u
 #define NO_DIGIT 64u
 
 static unsigned digit_of(char letter) {
@@ -48,27 +51,54 @@ bool config_read_secret(struct schema_reader *reader, const struct schema_row *r
   return false;
 }
 
-bool config_read_secret_file(struct schema_reader *reader, const struct schema_row *row,
-                             const struct document_node *node, void *field) {
+/* The first line of the file that node names, without blanks around it: its length, SIZE_MAX when it cannot be had. */
+static size_t find_secret(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
+                          const char **text) {
   const struct config_names *names = reader->context;
   if (node->kind != DOCUMENT_SCALAR || !*node->text) {
     schema_problem(reader, node, "%s must be a path", row->key);
-    return false;
+    return SIZE_MAX;
   }
   const char *path = schema_path(reader, node->pos, node->text);
   const struct bundle_part *part = bundle_find(names->bundle, BUNDLE_SECRET, path);
   if (!part) {
     schema_problem(reader, node, "%s %s was not read together with this file", row->key, path);
-    return false;
+    return SIZE_MAX;
   }
   if (part->is_failed) {
     schema_problem(reader, node, "%s %s %.*s", row->key, path, (int)part->size, part->bytes);
-    return false;
+    return SIZE_MAX;
   }
   size_t begin = 0, end = part->size;
   while (begin < end && strchr(" \t", part->bytes[begin]))
     begin++;
   while (end > begin && strchr(" \t", part->bytes[end - 1]))
     end--;
-  return take_secret(reader, row, node, part->bytes + begin, end - begin, field);
+  *text = part->bytes + begin;
+  return end - begin;
+}
+
+bool config_read_secret_file(struct schema_reader *reader, const struct schema_row *row,
+                             const struct document_node *node, void *field) {
+  const char *text;
+  size_t length = find_secret(reader, row, node, &text);
+  return length != SIZE_MAX && take_secret(reader, row, node, text, length, field);
+}
+
+bool config_read_token_file(struct schema_reader *reader, const struct schema_row *row,
+                            const struct document_node *node, void *field) {
+  const char *text;
+  size_t length = find_secret(reader, row, node, &text), letters = 0;
+  if (length == SIZE_MAX)
+    return false;
+  while (letters < length && (isalnum((unsigned char)text[letters]) || strchr("-._~+/=", text[letters])))
+    letters++; /* what may stand behind "Bearer" (RFC 6750 section 2.1) */
+  if (!length || length > TOKEN_MOST || letters != length) {
+    schema_problem(reader, node, "%s must hold a token: 1 to %u letters, digits, \"-\", \"_\" and the like", row->key,
+                   TOKEN_MOST);
+    return false;
+  }
+  const char **out = field;
+  *out = arena_strndup(reader->arena, text, length);
+  return true;
 }

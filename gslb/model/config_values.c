@@ -150,74 +150,76 @@ static void report_undefined(struct schema_reader *reader, const char *what, con
     schema_problem(reader, node, "%s \"%s\" is not defined", what, quoted);
 }
 
-/* The index that name stands for; NAME_INDEX_NONE when there is none, or when the node is no name. */
-static uint32_t find_label(const struct name_index *index, const struct document_node *node) {
-  char name[DOMAIN_LABEL_MOST + 1];
-  if (domain_read_host_label(node->text, name, NULL) != STATUS_OK)
-    return NAME_INDEX_NONE;
-  return name_index_find(index, name);
+struct referred { /* what a reference may mean */
+  const char *what;
+  const struct name_index *index;
+  bool is_label;
+  const void *items; /* structs, whose name stands at name_offset */
+  size_t count, item_size, name_offset;
+};
+
+/* The index that the node's name stands for; NAME_INDEX_NONE when there is none, or when it is no name. */
+static uint32_t find_name(const struct referred *referred, const struct document_node *node) {
+  char label[DOMAIN_LABEL_MOST + 1], name[DOMAIN_TEXT_SIZE];
+  if (referred->is_label)
+    return domain_read_host_label(node->text, label, NULL) == STATUS_OK ? name_index_find(referred->index, label)
+                                                                        : NAME_INDEX_NONE;
+  return domain_read(node->text, DOMAIN_ROOT, name, NULL) == STATUS_OK ? name_index_find(referred->index, name)
+                                                                       : NAME_INDEX_NONE;
 }
 
-bool config_read_site(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
-                      void *field) {
-  const struct config_names *names = reader->context;
+static bool read_reference(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
+                           void *field, const struct referred *referred) {
   if (!expect_scalar(reader, row, node))
     return false;
-  uint32_t found = find_label(&names->sites, node);
+  uint32_t found = find_name(referred, node);
   if (found != NAME_INDEX_NONE) {
     *(uint32_t *)field = found;
     return true;
   }
   struct nearest nearest;
   nearest_begin(&nearest, node->text);
-  size_t candidates = schema_may_suggest(reader) ? names->config->site_count : 0;
-  for (size_t i = 0; i < candidates; i++)
-    if (names->config->sites[i].name)
-      nearest_offer(&nearest, names->config->sites[i].name);
-  report_undefined(reader, "site", node, nearest.best);
+  size_t candidates = schema_may_suggest(reader) ? referred->count : 0;
+  for (size_t i = 0; i < candidates; i++) {
+    const char *name;
+    memcpy(&name, (const char *)referred->items + i * referred->item_size + referred->name_offset, sizeof name);
+    if (name)
+      nearest_offer(&nearest, name);
+  }
+  report_undefined(reader, referred->what, node, nearest.best);
   return false;
+}
+
+#define REFERRED(field, type)                                                                                          \
+  .items = names->config->field##s, .count = names->config->field##_count, .item_size = sizeof(type),                  \
+  .name_offset = offsetof(type, name), .what = #field, .index = &names->field##s
+
+bool config_read_site(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
+                      void *field) {
+  const struct config_names *names = reader->context;
+  const struct referred sites = {REFERRED(site, struct config_site), .is_label = true};
+  return read_reference(reader, row, node, field, &sites);
 }
 
 bool config_read_monitor(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
                          void *field) {
   const struct config_names *names = reader->context;
-  if (!expect_scalar(reader, row, node))
-    return false;
-  uint32_t found = find_label(&names->monitors, node);
-  if (found != NAME_INDEX_NONE) {
-    *(uint32_t *)field = found;
-    return true;
-  }
-  struct nearest nearest;
-  nearest_begin(&nearest, node->text);
-  size_t candidates = schema_may_suggest(reader) ? names->config->monitor_count : 0;
-  for (size_t i = 0; i < candidates; i++)
-    if (names->config->monitors[i].name)
-      nearest_offer(&nearest, names->config->monitors[i].name);
-  report_undefined(reader, "monitor", node, nearest.best);
-  return false;
+  const struct referred monitors = {REFERRED(monitor, struct config_monitor), .is_label = true};
+  return read_reference(reader, row, node, field, &monitors);
 }
 
 bool config_read_key(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
                      void *field) {
   const struct config_names *names = reader->context;
-  if (!expect_scalar(reader, row, node))
-    return false;
-  char name[DOMAIN_TEXT_SIZE];
-  bool is_name = domain_read(node->text, 0, name, NULL) == STATUS_OK;
-  uint32_t found = is_name ? name_index_find(&names->keys, name) : NAME_INDEX_NONE;
-  if (found != NAME_INDEX_NONE) {
-    *(uint32_t *)field = found;
-    return true;
-  }
-  struct nearest nearest;
-  nearest_begin(&nearest, node->text);
-  size_t candidates = schema_may_suggest(reader) ? names->config->key_count : 0;
-  for (size_t i = 0; i < candidates; i++)
-    if (names->config->keys[i].name)
-      nearest_offer(&nearest, names->config->keys[i].name);
-  report_undefined(reader, "key", node, nearest.best);
-  return false;
+  const struct referred keys = {REFERRED(key, struct config_key)};
+  return read_reference(reader, row, node, field, &keys);
+}
+
+bool config_read_zone(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
+                      void *field) {
+  const struct config_names *names = reader->context;
+  const struct referred zones = {REFERRED(zone, struct config_zone)};
+  return read_reference(reader, row, node, field, &zones);
 }
 
 /* Values that may be left empty, or have a part that may be left out */

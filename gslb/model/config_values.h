@@ -24,6 +24,9 @@ bool config_read_monitor(struct schema_reader *reader, const struct schema_row *
 bool config_read_key(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
                      void *field);
 /* The name of a TSIG key; field: uint32_t, its index. */
+bool config_read_zone(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
+                      void *field);
+/* The name of a zone; field: uint32_t, its index. */
 bool config_read_optional_text(struct schema_reader *reader, const struct schema_row *row,
                                const struct document_node *node, void *field);
 /* One line of up to 255 bytes; field: const char *, NULL for an empty text. */
@@ -39,6 +42,22 @@ bool config_read_secret(struct schema_reader *reader, const struct schema_row *r
 bool config_read_secret_file(struct schema_reader *reader, const struct schema_row *row,
                              const struct document_node *node, void *field);
 /* The path of a file that was read with the configuration and has the same; field: likewise. */
+bool config_read_token_file(struct schema_reader *reader, const struct schema_row *row,
+                            const struct document_node *node, void *field);
+/* The path of a file that was read with the configuration and holds a bearer token; field: const char *. No message
+ * shows any of it. */
+bool config_read_readers(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
+                         void *field);
+/* "anyone" or "token"; field: bool, whether a token is needed. */
+bool config_read_longest_lease(struct schema_reader *reader, const struct schema_row *row,
+                               const struct document_node *node, void *field);
+/* A duration within the row's range, or "unlimited"; field: int64_t in ms, 0 for unlimited. */
+bool config_read_id_pattern(struct schema_reader *reader, const struct schema_row *row,
+                            const struct document_node *node, void *field);
+/* Characters of ids, "*" and "{name}", at most CONFIG_ID_PATTERN_MOST bytes; field: const char *, lower case. */
+bool config_read_service_pattern(struct schema_reader *reader, const struct schema_row *row,
+                                 const struct document_node *node, void *field);
+/* Characters of DNS names and "*"; field: const char *, lower case, without the last dot. */
 bool config_read_include(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
                          void *field);
 bool config_read_directory(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,

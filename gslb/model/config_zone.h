@@ -44,6 +44,8 @@ struct config_zone {
   size_t notify_count;
   uint32_t notify_key;
   enum zone_serial serial; /* of the SOA: as in the file, or the time of compilation where that is greater */
+  bool has_register;       /* _gslb-register._tcp.<zone> is published; default: one of its services accepts */
+  bool has_browse;         /* DNS-SD under the zone; default likewise */
 };
 
 #endif

@@ -6,20 +6,23 @@
 
 #include "gslb/base/log.h"
 #include "gslb/base/memory.h"
+#include "gslb/model/facts_build.h"
+#include "gslb/model/facts_place.h"
+#include "gslb/model/facts_rows.h"
 #include "gslb/model/name_index.h"
-
-#define INDEX_MEMBERS_FROM 16u /* fewer are found as fast by walking */
+#include "gslb/model/roster.h"
 
 enum mark {
   MARK_PENDING = 1, /* in pending: to be read from the store at hand */
   MARK_TOUCHED = 2, /* in touched: to be told to the caller */
+  MARK_REBUILT = 4, /* in rebuilt: its members are others now, so the live store must be read for them */
+  MARK_SEATED = 8,  /* has rows of members among those just read */
 };
 
 struct source {
   struct store *store; /* NULL: nothing is known from it */
   const char *name;
-  const enum store_db *databases;
-  size_t database_count;
+  enum facts_half half;
   bool is_followed; /* all was read, up to sequence */
   uint64_t sequence;
 };
@@ -29,72 +32,60 @@ struct list {
   size_t count;
 };
 
+struct strangers { /* names that were marked, are no service yet, and fit a pattern; each once */
+  struct arena arena;
+  struct name_index index;
+  const char **names;
+  size_t count, capacity;
+};
+
 struct facts {
   const struct config *config;
+  struct roster *roster;
   struct arena arena;
   struct service_facts *services;
-  struct name_index by_name;
-  struct name_index *members; /* one a service; empty for a service of few members */
+  struct arena *memories; /* by service: of its facts when its members are not the configured ones alone */
   struct source durable;
   struct source live;
   uint8_t *marks; /* one a service, of enum mark */
   struct list pending;
   struct list touched;
+  struct list rebuilt;
+  struct strangers strangers;
+  struct balancer_facts *balancers;
+  size_t balancer_count;
+  bool is_balancers_pending, is_balancers_touched;
   bool has_begun;
   bool has_told_damage;
 };
-
-static const enum store_db durable_databases[] = {STORE_DB_ADMIN, STORE_DB_LATCHES, STORE_DB_SLOTS};
-static const enum store_db live_databases[] = {STORE_DB_HEALTH};
-
-static void build_member(struct facts *facts, const struct config_service *service, const struct config_member *member,
-                         struct member_facts *out) {
-  out->slot = FACTS_NO_SLOT;
-  out->addresses = arena_array(&facts->arena, member->address_count, sizeof *out->addresses);
-  struct health_record *probes =
-      arena_array(&facts->arena, member->address_count * service->monitor_count, sizeof *probes);
-  for (size_t i = 0; i < member->address_count; i++)
-    out->addresses[i].probes = probes + i * service->monitor_count;
-}
-
-static void build_service(struct facts *facts, size_t at) {
-  const struct config_service *service = &facts->config->services[at];
-  struct service_facts *out = &facts->services[at];
-  out->service = service;
-  out->members = arena_array(&facts->arena, service->member_count, sizeof *out->members);
-  for (size_t i = 0; i < service->member_count; i++) {
-    build_member(facts, service, &service->members[i], &out->members[i]);
-    if (service->member_count >= INDEX_MEMBERS_FROM)
-      name_index_add(&facts->members[at], &facts->arena, service->members[i].name, (uint32_t)i);
-  }
-  name_index_add(&facts->by_name, &facts->arena, service->name, (uint32_t)at);
-}
 
 struct facts *facts_new(const struct config *config, struct store *durable, struct store *live) {
   struct facts *facts = mem_alloc(sizeof *facts);
   size_t count = config->service_count;
   facts->config = config;
-  facts->durable = (struct source){.store = durable,
-                                   .name = "durable store",
-                                   .databases = durable_databases,
-                                   .database_count = sizeof durable_databases / sizeof durable_databases[0]};
-  facts->live = (struct source){.store = live,
-                                .name = "live store",
-                                .databases = live_databases,
-                                .database_count = sizeof live_databases / sizeof live_databases[0]};
+  facts->roster = roster_new(config);
+  facts->durable = (struct source){.store = durable, .name = "durable store", .half = FACTS_DURABLE};
+  facts->live = (struct source){.store = live, .name = "live store", .half = FACTS_LIVE};
   facts->services = arena_array(&facts->arena, count, sizeof *facts->services);
-  facts->members = arena_array(&facts->arena, count, sizeof *facts->members);
+  facts->memories = arena_array(&facts->arena, count, sizeof *facts->memories);
   facts->marks = arena_array(&facts->arena, count, sizeof *facts->marks);
-  facts->pending.services = arena_array(&facts->arena, count, sizeof *facts->pending.services);
-  facts->touched.services = arena_array(&facts->arena, count, sizeof *facts->touched.services);
+  struct list *lists[] = {&facts->pending, &facts->touched, &facts->rebuilt};
+  for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+    lists[i]->services = arena_array(&facts->arena, count, sizeof *lists[i]->services);
   for (size_t i = 0; i < count; i++)
-    build_service(facts, i);
+    facts_build(roster_service(facts->roster, i), &facts->arena, &facts->services[i]);
   return facts;
 }
 
 void facts_free(struct facts *facts) {
   if (!facts)
     return;
+  for (size_t i = 0; i < facts->config->service_count; i++)
+    arena_release(&facts->memories[i]);
+  roster_free(facts->roster);
+  arena_release(&facts->strangers.arena);
+  free(facts->strangers.names);
+  free(facts->balancers);
   arena_release(&facts->arena);
   free(facts);
 }
@@ -112,229 +103,298 @@ static void empty(struct facts *facts, struct list *list, enum mark mark) {
   list->count = 0;
 }
 
-static size_t find_member(const struct facts *facts, size_t at, const char *name) {
-  const struct config_service *service = &facts->config->services[at];
-  if (service->member_count >= INDEX_MEMBERS_FROM) {
-    uint32_t found = name_index_find(&facts->members[at], name);
-    return found == NAME_INDEX_NONE ? SIZE_MAX : found;
-  }
-  for (size_t i = 0; i < service->member_count; i++)
-    if (strcmp(service->members[i].name, name) == 0)
-      return i;
-  return SIZE_MAX;
+static void add_stranger(struct facts *facts, const char *name) {
+  struct strangers *strangers = &facts->strangers;
+  if (name_index_find(&strangers->index, name) != NAME_INDEX_NONE || roster_pattern_of(facts->config, name) == SIZE_MAX)
+    return;
+  const char *copy = arena_strdup(&strangers->arena, name);
+  strangers->names = mem_grow(strangers->names, &strangers->capacity, strangers->count + 1, sizeof *strangers->names);
+  name_index_add(&strangers->index, &strangers->arena, copy, (uint32_t)strangers->count);
+  strangers->names[strangers->count++] = copy;
 }
 
-static size_t find_address(const struct config_member *member, const char *text) {
-  struct addr wanted;
-  if (addr_parse(text, &wanted) != STATUS_OK)
-    return SIZE_MAX;
-  for (size_t i = 0; i < member->address_count; i++)
-    if (addr_equal(&member->addresses[i], &wanted))
-      return i;
-  return SIZE_MAX;
+static void forget_strangers(struct facts *facts) {
+  arena_release(&facts->strangers.arena);
+  facts->strangers.index = (struct name_index){0};
+  facts->strangers.count = 0;
 }
 
-static size_t find_monitor(const struct config *config, const struct config_service *service, const char *name) {
-  for (size_t i = 0; i < service->monitor_count; i++)
-    if (strcmp(config->monitors[service->monitors[i]].name, name) == 0)
-      return i;
-  return SIZE_MAX;
-}
-
-#define KEY_PARTS_MOST 4
-
-static size_t split_key(struct store_bytes key, char copy[STORE_KEY_MOST + 1], const char *parts[KEY_PARTS_MOST]) {
-  if (key.size > STORE_KEY_MOST)
-    return 0;
-  memcpy(copy, key.data, key.size);
-  copy[key.size] = '\0';
-  size_t count = 0;
-  for (size_t at = 0; at <= key.size; at += strlen(copy + at) + 1) {
-    if (count == KEY_PARTS_MOST)
-      return 0;
-    parts[count++] = copy + at;
-  }
-  return count;
-}
-
-static void *find_place(const struct facts *facts, enum store_db db, struct store_bytes key) {
-  static const uint8_t parts_of[STORE_DB_COUNT] =
-      {[STORE_DB_ADMIN] = 2, [STORE_DB_SLOTS] = 2, [STORE_DB_LATCHES] = 3, [STORE_DB_HEALTH] = 4};
-  char copy[STORE_KEY_MOST + 1];
-  const char *parts[KEY_PARTS_MOST];
-  if (split_key(key, copy, parts) != parts_of[db])
-    return NULL;
-  uint32_t at = name_index_find(&facts->by_name, parts[0]);
-  if (at == NAME_INDEX_NONE)
-    return NULL;
-  const struct config_service *service = &facts->config->services[at];
-  size_t member = find_member(facts, at, parts[1]);
-  if (member == SIZE_MAX)
-    return NULL;
-  struct member_facts *known = &facts->services[at].members[member];
-  if (db == STORE_DB_ADMIN)
-    return &known->override;
-  if (db == STORE_DB_SLOTS)
-    return &known->slot;
-  size_t address = find_address(&service->members[member], parts[2]);
-  if (address == SIZE_MAX)
-    return NULL;
-  if (db == STORE_DB_LATCHES)
-    return &known->addresses[address].latch;
-  size_t monitor = find_monitor(facts->config, service, parts[3]);
-  return monitor == SIZE_MAX ? NULL : &known->addresses[address].probes[monitor];
-}
-
-struct row {
-  void *place; /* in the facts; NULL: not of this configuration */
-  enum store_db db;
-  size_t key_size;
-  size_t value_size;
-  size_t bytes; /* where key and value stand */
-};
-
-struct rows {
-  struct row *items;
-  size_t count;
-  size_t capacity;
-  uint8_t *bytes;
-  size_t used;
-  size_t room;
-  enum store_db db; /* being read */
-};
-
-static bool copy_row(void *context, struct store_bytes key, struct store_bytes value) {
-  struct rows *rows = context;
-  rows->items = mem_grow(rows->items, &rows->capacity, rows->count + 1, sizeof *rows->items);
-  rows->bytes = mem_grow(rows->bytes, &rows->room, rows->used + key.size + value.size, 1);
-  rows->items[rows->count++] =
-      (struct row){.db = rows->db, .key_size = key.size, .value_size = value.size, .bytes = rows->used};
-  memcpy(rows->bytes + rows->used, key.data, key.size);
-  if (value.size > 0)
-    memcpy(rows->bytes + rows->used + key.size, value.data, value.size);
-  rows->used += key.size + value.size;
-  return true;
-}
-
-static void rows_release(struct rows *rows) {
-  free(rows->items);
-  free(rows->bytes);
-}
-
-static enum status decode_row(const struct rows *rows, const struct row *row, void *to) {
-  const uint8_t *value = rows->bytes + row->bytes + row->key_size;
-  switch (row->db) {
-  case STORE_DB_ADMIN:
-    return override_decode(value, row->value_size, to);
-  case STORE_DB_LATCHES:
-    return latch_decode(value, row->value_size, to);
-  case STORE_DB_HEALTH:
-    return health_decode(value, row->value_size, to);
-  default:
-    assert(row->db == STORE_DB_SLOTS);
-  }
-  struct slot_record slot;
-  enum status status = slot_decode(value, row->value_size, &slot);
-  if (status == STATUS_OK)
-    memcpy(to, &slot.slot, sizeof slot.slot);
-  return status;
-}
-
-/* Finds every row's place, so that nothing is taken over from a store that holds one of an unknown version. */
-static enum status locate_rows(struct facts *facts, struct rows *rows, struct errbuf *err) {
-  union {
-    struct health_record health;
-    struct override_record override;
-    struct latch_record latch;
-    uint32_t slot;
-  } scratch;
-  size_t damaged = 0;
-  for (size_t i = 0; i < rows->count; i++) {
-    struct row *row = &rows->items[i];
-    row->place = find_place(facts, row->db, (struct store_bytes){rows->bytes + row->bytes, row->key_size});
-    if (!row->place)
-      continue;
-    enum status status = decode_row(rows, row, &scratch);
-    if (status == STATUS_VERSION)
-      return errbuf_set(err, status, "a record was written by another version");
-    if (status != STATUS_OK) {
-      row->place = NULL;
-      damaged++;
-    }
-  }
+static void tell_damage(struct facts *facts, size_t damaged) {
   if (damaged > 0 && !facts->has_told_damage) {
     log_warning("stores: %zu damaged records count as not stored", damaged);
     facts->has_told_damage = true;
   }
-  return STATUS_OK;
 }
 
-static void forget(struct facts *facts, const struct source *source, size_t at) {
-  const struct config_service *service = &facts->config->services[at];
-  for (size_t i = 0; i < service->member_count; i++) {
-    struct member_facts *member = &facts->services[at].members[i];
-    if (source == &facts->durable) {
-      member->override = (struct override_record){0};
-      member->slot = FACTS_NO_SLOT;
-    }
-    for (size_t j = 0; j < service->members[i].address_count; j++) {
-      struct address_facts *address = &member->addresses[j];
-      if (source == &facts->durable)
-        address->latch = (struct latch_record){0};
-      else if (service->monitor_count > 0)
-        memset(address->probes, 0, service->monitor_count * sizeof *address->probes);
-    }
-  }
+static enum status written_by_another(struct errbuf *err) {
+  return errbuf_set(err, STATUS_VERSION, "a record was written by another version");
 }
 
 /* Puts the rows of all pending services in the place of what was known of them. */
-static enum status take_over(struct facts *facts, struct source *source, struct rows *rows, struct errbuf *err) {
-  enum status status = locate_rows(facts, rows, err);
-  if (status != STATUS_OK)
-    return status;
+static enum status take_over(struct facts *facts, const struct source *source, struct facts_rows *rows,
+                             struct errbuf *err) {
+  struct facts_places places = {facts->config, facts->roster, facts->services};
+  size_t damaged = 0;
+  if (facts_locate(&places, rows, &damaged) != STATUS_OK)
+    return written_by_another(err);
+  tell_damage(facts, damaged);
   for (size_t i = 0; i < facts->pending.count; i++)
-    forget(facts, source, facts->pending.services[i]);
+    facts_forget(&facts->services[facts->pending.services[i]], source->half);
   for (size_t i = 0; i < rows->count; i++)
     if (rows->items[i].place)
-      decode_row(rows, &rows->items[i], rows->items[i].place);
+      (void)facts_decode(rows->items[i].db, facts_row_value(rows, &rows->items[i]), rows->items[i].place);
   return STATUS_OK;
 }
 
-static enum status read_rows(struct facts *facts, struct source *source, struct store_txn *txn, bool all,
-                             struct rows *rows, struct errbuf *err) {
-  enum status status = STATUS_OK;
-  for (size_t i = 0; i < source->database_count && status == STATUS_OK; i++) {
-    rows->db = source->databases[i];
-    if (all)
-      status = store_scan(txn, rows->db, (struct store_bytes){0}, copy_row, rows);
-    for (size_t j = 0; j < facts->pending.count && !all && status == STATUS_OK; j++) {
-      struct record_key prefix;
-      record_key_service(facts->config->services[facts->pending.services[j]].name, &prefix);
-      status = store_scan(txn, rows->db, (struct store_bytes){prefix.bytes, prefix.size}, copy_row, rows);
+/* Registered members */
+
+static void rebuild(struct facts *facts, size_t at) {
+  struct service_facts before = facts->services[at];
+  struct arena memory = {0};
+  /* the roster keeps what it replaced until its next change */
+  facts_build(roster_service(facts->roster, at), &memory, &facts->services[at]);
+  if (strcmp(before.service->name, facts->services[at].service->name) == 0)
+    facts_carry_over(&before, facts->config->services[at].member_count, &facts->services[at]);
+  arena_release(&facts->memories[at]);
+  facts->memories[at] = memory;
+  facts->services[at].revision = roster_revision(facts->roster, at);
+  add_to(facts, &facts->touched, MARK_TOUCHED, at);
+  add_to(facts, &facts->rebuilt, MARK_REBUILT, at);
+}
+
+struct group { /* the rows of one service's members */
+  char service[STORE_KEY_MOST + 1];
+  size_t first;
+  size_t count;
+};
+
+/* The group that begins with the row at *next or after, which moves behind it. */
+static bool next_group(const struct facts_rows *rows, size_t *next, struct group *out) {
+  *out = (struct group){.count = 0};
+  for (; *next < rows->count; ++*next) {
+    const struct facts_row *row = &rows->items[*next];
+    struct facts_key key = {.count = 0};
+    if (row->db == STORE_DB_MEMBERS)
+      facts_key_split(facts_row_key(rows, row), &key);
+    bool is_one = row->db == STORE_DB_MEMBERS && key.count == 2;
+    if (out->count > 0 && (!is_one || strcmp(out->service, key.parts[0]) != 0))
+      return true;
+    if (!is_one)
+      continue;
+    if (out->count++ == 0) {
+      strcpy(out->service, key.parts[0]);
+      out->first = *next;
     }
   }
+  return out->count > 0;
+}
+
+static enum status check_members(struct facts *facts, const struct facts_rows *rows, struct errbuf *err) {
+  struct arena arena = {0};
+  size_t damaged = 0;
+  struct group group;
+  for (size_t next = 0; next_group(rows, &next, &group);) {
+    if (roster_find(facts->roster, group.service) == SIZE_MAX &&
+        roster_pattern_of(facts->config, group.service) == SIZE_MAX)
+      continue;
+    for (size_t i = 0; i < group.count; i++) {
+      struct store_bytes value = facts_row_value(rows, &rows->items[group.first + i]);
+      struct member_record record;
+      enum status status = member_decode(value.data, value.size, &arena, &record);
+      if (status == STATUS_VERSION) {
+        arena_release(&arena);
+        return written_by_another(err);
+      }
+      damaged += status != STATUS_OK;
+    }
+    arena_release(&arena);
+  }
+  tell_damage(facts, damaged);
+  return STATUS_OK;
+}
+
+static void note_kinds(struct service_facts *facts, const struct roster_entry *entries, size_t count) {
+  const struct config_service *service = facts->service;
+  size_t at = 0;
+  for (size_t i = 0; i < service->member_count; i++) {
+    if (!service->members[i].is_registered)
+      continue;
+    while (at < count && strcmp(entries[at].id, service->members[i].name) < 0)
+      at++;
+    if (at < count && strcmp(entries[at].id, service->members[i].name) == 0)
+      facts->members[i].kind = entries[at].record->kind;
+  }
+}
+
+static void seat_group(struct facts *facts, const struct facts_rows *rows, const struct group *group) {
+  size_t at = roster_place(facts->roster, group->service);
+  if (at == SIZE_MAX)
+    return;
+  struct arena arena = {0};
+  struct roster_entry *entries = arena_array(&arena, group->count, sizeof *entries);
+  size_t count = 0;
+  for (size_t i = 0; i < group->count; i++) {
+    const struct facts_row *row = &rows->items[group->first + i];
+    struct store_bytes value = facts_row_value(rows, row);
+    struct member_record *record = arena_alloc(&arena, sizeof *record);
+    struct facts_key key;
+    facts_key_split(facts_row_key(rows, row), &key);
+    if (member_decode(value.data, value.size, &arena, record) == STATUS_OK)
+      entries[count++] = (struct roster_entry){group->service, arena_strdup(&arena, key.parts[1]), record};
+  }
+  if (roster_set(facts->roster, at, entries, count))
+    rebuild(facts, at);
+  note_kinds(&facts->services[at], entries, count);
+  if (facts->services[at].service->name[0])
+    add_to(facts, &facts->pending, MARK_PENDING, at);
+  arena_release(&arena);
+}
+
+/* Makes the roster of every pending service, and of strangers, what the rows say. Services that lost all their members
+ * come first, then those that are there: both may leave a vacancy that a stranger takes. */
+static enum status seat_members(struct facts *facts, const struct facts_rows *rows, struct errbuf *err) {
+  enum status status = check_members(facts, rows, err);
+  if (status != STATUS_OK)
+    return status;
+  struct group group;
+  for (size_t next = 0; next_group(rows, &next, &group);) {
+    size_t at = roster_find(facts->roster, group.service);
+    if (at != SIZE_MAX)
+      facts->marks[at] |= MARK_SEATED;
+  }
+  size_t pending = facts->pending.count;
+  for (size_t i = 0; i < pending; i++) {
+    size_t at = facts->pending.services[i];
+    if (!(facts->marks[at] & MARK_SEATED) && roster_set(facts->roster, at, NULL, 0))
+      rebuild(facts, at);
+    facts->marks[at] &= (uint8_t)~MARK_SEATED;
+  }
+  for (int turn = 0; turn < 2; turn++)
+    for (size_t next = 0; next_group(rows, &next, &group);) {
+      bool is_there = roster_find(facts->roster, group.service) != SIZE_MAX;
+      if (is_there == (turn == 0))
+        seat_group(facts, rows, &group);
+    }
+  return STATUS_OK;
+}
+
+/* Balancers */
+
+static enum status take_balancers(struct facts *facts, const struct facts_rows *rows, struct errbuf *err) {
+  if (!facts->is_balancers_pending)
+    return STATUS_OK;
+  struct balancer_facts *balancers;
+  size_t count, damaged = 0;
+  if (facts_decode_balancers(rows, &balancers, &count, &damaged) != STATUS_OK)
+    return written_by_another(err);
+  tell_damage(facts, damaged);
+  facts->is_balancers_touched |= count + facts->balancer_count > 0;
+  free(facts->balancers);
+  facts->balancers = balancers;
+  facts->balancer_count = count;
+  return STATUS_OK;
+}
+
+const struct balancer_facts *facts_balancers(const struct facts *facts, size_t *count) {
+  *count = facts->balancer_count;
+  return facts->balancers;
+}
+
+/* Reading */
+
+static enum status read_leases(const struct facts *facts, struct store_txn *txn, struct facts_rows *rows) {
+  for (size_t i = 0; i < facts->pending.count; i++) {
+    const struct config_service *service = facts->services[facts->pending.services[i]].service;
+    for (size_t m = 0; m < service->member_count; m++) {
+      const char *id = service->members[m].name;
+      struct store_bytes value;
+      if (!service->members[m].is_registered)
+        continue;
+      enum status status = store_get(txn, STORE_DB_LEASES, (struct store_bytes){id, strlen(id)}, &value);
+      if (status == STATUS_NODATA)
+        continue;
+      if (status != STATUS_OK)
+        return status;
+      struct record_key key;
+      record_key_member(service->name, id, &key);
+      facts_rows_add(rows, STORE_DB_LEASES, (struct store_bytes){key.bytes, key.size}, value);
+    }
+  }
+  return STATUS_OK;
+}
+
+static enum status read_named(struct store_txn *txn, enum store_db db, const char *service, struct facts_rows *rows) {
+  struct record_key prefix;
+  if (!*service)
+    return STATUS_OK;
+  record_key_service(service, &prefix);
+  return facts_rows_scan(rows, txn, db, (struct store_bytes){prefix.bytes, prefix.size});
+}
+
+static enum status read_rows(const struct facts *facts, const struct source *source, struct store_txn *txn, bool all,
+                             struct facts_rows *rows, struct errbuf *err) {
+  static const enum store_db durable[] = {STORE_DB_MEMBERS, STORE_DB_ADMIN, STORE_DB_LATCHES, STORE_DB_SLOTS};
+  static const enum store_db live[] = {STORE_DB_HEALTH};
+  bool is_live = source->half == FACTS_LIVE;
+  const enum store_db *databases = is_live ? live : durable;
+  size_t count = is_live ? sizeof live / sizeof *live : sizeof durable / sizeof *durable;
+  enum status status = STATUS_OK;
+  for (size_t i = 0; i < count && status == STATUS_OK; i++) {
+    if (all)
+      status = facts_rows_scan(rows, txn, databases[i], (struct store_bytes){0});
+    for (size_t j = 0; j < facts->pending.count && !all && status == STATUS_OK; j++)
+      status = read_named(txn, databases[i], facts->services[facts->pending.services[j]].service->name, rows);
+    for (size_t j = 0; j < facts->strangers.count && !all && status == STATUS_OK; j++)
+      status = read_named(txn, databases[i], facts->strangers.names[j], rows);
+  }
+  if (is_live && status == STATUS_OK)
+    status = read_leases(facts, txn, rows);
+  if (is_live && status == STATUS_OK && facts->is_balancers_pending)
+    status = facts_rows_scan(rows, txn, STORE_DB_BALANCERS, (struct store_bytes){0});
   return status == STATUS_OK ? status : errbuf_set(err, status, "cannot be read");
 }
 
+static enum status take_rows(struct facts *facts, const struct source *source, struct facts_rows *rows,
+                             struct errbuf *err) {
+  enum status status = STATUS_OK;
+  if (source->half == FACTS_DURABLE)
+    status = seat_members(facts, rows, err);
+  if (status == STATUS_OK)
+    status = take_over(facts, source, rows, err);
+  if (status == STATUS_OK && source->half == FACTS_LIVE)
+    status = take_balancers(facts, rows, err);
+  return status;
+}
+
+/* Following */
+
 struct changes {
   struct facts *facts;
+  const struct source *source;
   bool is_all;
 };
 
 static void note_change(void *context, const char *service) {
   struct changes *changes = context;
+  struct facts *facts = changes->facts;
   if (!*service) {
     changes->is_all = true;
     return;
   }
-  uint32_t at = name_index_find(&changes->facts->by_name, service);
-  if (at != NAME_INDEX_NONE)
-    add_to(changes->facts, &changes->facts->pending, MARK_PENDING, at);
+  if (strcmp(service, STORE_BALANCERS) == 0) {
+    facts->is_balancers_pending = true;
+    return;
+  }
+  size_t at = roster_find(facts->roster, service);
+  if (at != SIZE_MAX)
+    add_to(facts, &facts->pending, MARK_PENDING, at);
+  else if (changes->source->half == FACTS_DURABLE)
+    add_stranger(facts, service);
 }
 
-static enum status find_pending(struct facts *facts, struct source *source, struct store_txn *txn, uint64_t *sequence,
-                                bool *all, struct errbuf *err) {
-  struct changes changes = {facts, !source->is_followed};
+static enum status find_pending(struct facts *facts, const struct source *source, struct store_txn *txn,
+                                uint64_t *sequence, bool *all, struct errbuf *err) {
+  struct changes changes = {facts, source, !source->is_followed};
   *sequence = source->sequence;
   enum status status = store_changes_since(txn, sequence, changes.is_all ? NULL : note_change, &changes);
   if (status == STATUS_RANGE)
@@ -343,32 +403,43 @@ static enum status find_pending(struct facts *facts, struct source *source, stru
     return errbuf_set(err, status, "changes cannot be read");
   for (size_t i = 0; i < facts->config->service_count && changes.is_all; i++)
     add_to(facts, &facts->pending, MARK_PENDING, i);
+  for (size_t i = 0; i < facts->rebuilt.count && source->half == FACTS_LIVE; i++)
+    add_to(facts, &facts->pending, MARK_PENDING, facts->rebuilt.services[i]);
+  facts->is_balancers_pending |= changes.is_all;
   *all = changes.is_all;
   return STATUS_OK;
 }
 
+static void end_reading(struct facts *facts, const struct source *source, struct facts_rows *rows) {
+  empty(facts, &facts->pending, MARK_PENDING);
+  forget_strangers(facts);
+  if (source->half == FACTS_LIVE)
+    empty(facts, &facts->rebuilt, MARK_REBUILT);
+  facts->is_balancers_pending = false;
+  facts_rows_release(rows);
+}
+
 static enum status refresh_source(struct facts *facts, struct source *source, struct errbuf *err) {
   struct store_txn *txn;
-  enum status status = store_begin(source->store, false, &txn, err);
-  if (status != STATUS_OK)
-    return status;
-  struct rows rows = {0};
-  uint64_t sequence;
+  struct facts_rows rows = {0};
+  uint64_t sequence = 0;
   bool all = false;
-  status = find_pending(facts, source, txn, &sequence, &all, err);
+  enum status status = store_begin(source->store, false, &txn, err);
+  if (status == STATUS_OK) {
+    status = find_pending(facts, source, txn, &sequence, &all, err);
+    if (status == STATUS_OK)
+      status = read_rows(facts, source, txn, all, &rows, err);
+    store_abort(txn);
+  }
   if (status == STATUS_OK)
-    status = read_rows(facts, source, txn, all, &rows, err);
-  store_abort(txn);
-  if (status == STATUS_OK)
-    status = take_over(facts, source, &rows, err);
+    status = take_rows(facts, source, &rows, err);
   if (status == STATUS_OK) {
     source->sequence = sequence;
     for (size_t i = 0; i < facts->pending.count; i++)
       add_to(facts, &facts->touched, MARK_TOUCHED, facts->pending.services[i]);
   }
   source->is_followed = status == STATUS_OK;
-  empty(facts, &facts->pending, MARK_PENDING);
-  rows_release(&rows);
+  end_reading(facts, source, &rows);
   return status;
 }
 
@@ -388,7 +459,11 @@ enum status facts_refresh(struct facts *facts, facts_changed *changed, void *con
   facts->has_begun = true;
   for (size_t i = 0; i < facts->touched.count && changed; i++)
     changed(context, facts->touched.services[i]);
+  if (facts->is_balancers_touched && changed)
+    changed(context, FACTS_BALANCERS);
+  facts->is_balancers_touched = false;
   empty(facts, &facts->touched, MARK_TOUCHED);
+  empty(facts, &facts->rebuilt, MARK_REBUILT);
   return result;
 }
 
@@ -397,19 +472,20 @@ static enum status reread_source(struct facts *facts, struct source *source, siz
   enum status status = store_begin(source->store, false, &txn, err);
   if (status != STATUS_OK)
     return status;
-  struct rows rows = {0};
+  struct facts_rows rows = {0};
   add_to(facts, &facts->pending, MARK_PENDING, service);
   status = read_rows(facts, source, txn, false, &rows, err);
   store_abort(txn);
   if (status == STATUS_OK)
-    status = take_over(facts, source, &rows, err);
-  empty(facts, &facts->pending, MARK_PENDING);
-  rows_release(&rows);
+    status = take_rows(facts, source, &rows, err);
+  end_reading(facts, source, &rows);
   return status;
 }
 
 enum status facts_reread(struct facts *facts, size_t service, struct errbuf *err) {
   assert(service < facts->config->service_count);
+  if (!facts->services[service].service->name[0])
+    return STATUS_OK;
   struct source *sources[] = {&facts->durable, &facts->live};
   for (size_t i = 0; i < 2; i++) {
     if (!sources[i]->store)
@@ -419,6 +495,14 @@ enum status facts_reread(struct facts *facts, size_t service, struct errbuf *err
       return errbuf_prefix(err, status, "%s: ", sources[i]->name);
   }
   return STATUS_OK;
+}
+
+size_t facts_find_service(const struct facts *facts, const char *name) {
+  return roster_find(facts->roster, name);
+}
+
+size_t facts_find_member(const struct facts *facts, size_t service, const char *name) {
+  return config_find_member(facts_service(facts, service)->service, name);
 }
 
 const struct service_facts *facts_service(const struct facts *facts, size_t service) {

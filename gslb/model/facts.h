@@ -12,9 +12,11 @@
 #include "gslb/base/status.h"
 #include "gslb/model/config.h"
 #include "gslb/model/records.h"
+#include "gslb/model/registration.h"
 #include "gslb/model/store.h"
 
 #define FACTS_NO_SLOT UINT32_MAX
+#define FACTS_BALANCERS SIZE_MAX /* in place of a service's index: the balancers changed */
 
 struct address_facts {
   struct health_record
@@ -24,13 +26,17 @@ struct address_facts {
 
 struct member_facts {
   struct override_record override; /* OVERRIDE_NONE when none is stored */
+  enum resource_kind kind;         /* of a registered member */
+  bool has_lease;                  /* likewise: false until its lease is known, and when it has gone */
+  struct lease_record lease;
   uint32_t slot;                   /* FACTS_NO_SLOT until control gave one */
   struct address_facts *addresses; /* one an address of the member, in its order */
 };
 
 struct service_facts {
-  const struct config_service *service;
-  struct member_facts *members; /* one a member of the service, in its order */
+  const struct config_service *service; /* as it is now (gslb/model/roster); name "": a vacancy, without members */
+  struct member_facts *members;         /* one a member of the service, in its order */
+  uint64_t revision;                    /* grows by one when the members change, so that indices mean others */
 };
 
 struct facts;
@@ -49,6 +55,19 @@ enum status facts_refresh(struct facts *facts, facts_changed *changed, void *con
 
 enum status facts_reread(struct facts *facts, size_t service, struct errbuf *err);
 /* Reads one service afresh, streaks and response times too (marks are set only when a state changes). */
+
+size_t facts_find_service(const struct facts *facts, const char *name);
+/* The index of a service that is there now, configured or created by registration; SIZE_MAX. Case matters not. */
+size_t facts_find_member(const struct facts *facts, size_t service, const char *name);
+/* Index into the service's members as they are now, or SIZE_MAX. Case matters not. */
+
+struct balancer_facts {
+  char identity[256];
+  struct balancer_record record;
+};
+const struct balancer_facts *facts_balancers(const struct facts *facts, size_t *count);
+/* This balancer and its peers, in order of identity; borrowed likewise. A change of them calls changed with
+ * FACTS_BALANCERS. */
 
 const struct service_facts *facts_service(const struct facts *facts, size_t service);
 /* Borrowed; valid until the next facts_refresh or facts_reread. */

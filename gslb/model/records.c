@@ -3,81 +3,53 @@
 #include <assert.h>
 #include <string.h>
 
-#define RECORD_VERSION 1u
+#include "gslb/model/record_layout.h"
 
-enum field_kind {
-  FIELD_NUMBER, /* big-endian, as wide as in memory */
-  FIELD_CHOICE, /* an enum or a bool: one byte below limit */
-  FIELD_TEXT,   /* two bytes of length, then the bytes without NUL */
-};
-
-struct field {
-  enum field_kind kind;
-  size_t offset;
-  size_t size; /* in memory */
-  unsigned limit;
-};
-
-struct layout {
-  const struct field *fields;
-  size_t field_count;
-  size_t size; /* of the struct */
-};
-
-#define NUMBER(record, name)                                                                                           \
-  { FIELD_NUMBER, offsetof(struct record, name), sizeof(((struct record *)0)->name), 0 }
-#define CHOICE(record, name, limit)                                                                                    \
-  { FIELD_CHOICE, offsetof(struct record, name), sizeof(((struct record *)0)->name), limit }
-#define TEXT(record, name)                                                                                             \
-  { FIELD_TEXT, offsetof(struct record, name), sizeof(((struct record *)0)->name), 0 }
-#define LAYOUT(record)                                                                                                 \
-  static const struct layout record##_layout = {record##_fields, sizeof record##_fields / sizeof record##_fields[0],   \
-                                                sizeof(struct record)}
-
-static const struct field health_record_fields[] = {
-    CHOICE(health_record, state, HEALTH_DOWN + 1),
-    NUMBER(health_record, streak),
-    CHOICE(health_record, last_passed, 2),
-    NUMBER(health_record, since_ms),
-    NUMBER(health_record, last_ms),
-    NUMBER(health_record, last_good_ms),
-    NUMBER(health_record, rtt_us),
-    NUMBER(health_record, rtt_mean_us),
-    NUMBER(health_record, passed),
-    NUMBER(health_record, failed),
-    TEXT(health_record, reason),
+static const struct record_layout_field health_record_fields[] = {
+    {CHOICE(health_record, state, HEALTH_DOWN + 1)},
+    {NUMBER(health_record, streak)},
+    {CHOICE(health_record, last_passed, 2)},
+    {NUMBER(health_record, since_ms)},
+    {NUMBER(health_record, last_ms)},
+    {NUMBER(health_record, last_good_ms)},
+    {NUMBER(health_record, rtt_us)},
+    {NUMBER(health_record, rtt_mean_us)},
+    {NUMBER(health_record, passed)},
+    {NUMBER(health_record, failed)},
+    {TEXT(health_record, reason)},
 };
 LAYOUT(health_record);
 
-static const struct field override_record_fields[] = {
-    CHOICE(override_record, kind, OVERRIDE_DRAIN + 1),
-    NUMBER(override_record, set_ms),
-    NUMBER(override_record, until_ms),
-    TEXT(override_record, who),
-    TEXT(override_record, why),
+static const struct record_layout_field override_record_fields[] = {
+    {CHOICE(override_record, kind, OVERRIDE_DRAIN + 1)},
+    {NUMBER(override_record, set_ms)},
+    {NUMBER(override_record, until_ms)},
+    {TEXT(override_record, who)},
+    {TEXT(override_record, why)},
 };
 LAYOUT(override_record);
 
-static const struct field latch_record_fields[] = {
-    CHOICE(latch_record, last_good, 2),
-    NUMBER(latch_record, since_ms),
+static const struct record_layout_field latch_record_fields[] = {
+    {CHOICE(latch_record, last_good, 2)},
+    {NUMBER(latch_record, since_ms)},
 };
 LAYOUT(latch_record);
 
-static const struct field slot_record_fields[] = {
-    NUMBER(slot_record, slot),
+static const struct record_layout_field slot_record_fields[] = {
+    {NUMBER(slot_record, slot)},
 };
 LAYOUT(slot_record);
 
-static const struct field event_record_fields[] = {
-    NUMBER(event_record, at_ms), TEXT(event_record, service), TEXT(event_record, member), TEXT(event_record, kind),
-    TEXT(event_record, from),    TEXT(event_record, to),      TEXT(event_record, reason),
+static const struct record_layout_field event_record_fields[] = {
+    {NUMBER(event_record, at_ms)}, {TEXT(event_record, service)}, {TEXT(event_record, member)},
+    {TEXT(event_record, kind)},    {TEXT(event_record, from)},    {TEXT(event_record, to)},
+    {TEXT(event_record, reason)},
 };
 LAYOUT(event_record);
 
-static const struct field audit_record_fields[] = {
-    NUMBER(audit_record, at_ms), TEXT(audit_record, who),    TEXT(audit_record, action),
-    TEXT(audit_record, subject), TEXT(audit_record, detail),
+static const struct record_layout_field audit_record_fields[] = {
+    {NUMBER(audit_record, at_ms)}, {TEXT(audit_record, who)},    {TEXT(audit_record, action)},
+    {TEXT(audit_record, subject)}, {TEXT(audit_record, detail)},
 };
 LAYOUT(audit_record);
 
@@ -92,151 +64,26 @@ union any_record {
 _Static_assert(sizeof(union any_record) <= RECORD_SIZE_MOST, "an encoded record, always smaller than the struct plus "
                                                              "two bytes a text, must fit");
 
-static uint64_t load(const void *from, size_t size) {
-  uint8_t one;
-  uint16_t two;
-  uint32_t four;
-  uint64_t eight;
-  switch (size) {
-  case sizeof one:
-    memcpy(&one, from, size);
-    return one;
-  case sizeof two:
-    memcpy(&two, from, size);
-    return two;
-  case sizeof four:
-    memcpy(&four, from, size);
-    return four;
-  default:
-    assert(size == sizeof eight);
-    memcpy(&eight, from, size);
-    return eight;
-  }
-}
-
-static void keep(void *to, size_t size, uint64_t value) {
-  uint8_t one = (uint8_t)value;
-  uint16_t two = (uint16_t)value;
-  uint32_t four = (uint32_t)value;
-  switch (size) {
-  case sizeof one:
-    memcpy(to, &one, size);
-    return;
-  case sizeof two:
-    memcpy(to, &two, size);
-    return;
-  case sizeof four:
-    memcpy(to, &four, size);
-    return;
-  default:
-    assert(size == sizeof value);
-    memcpy(to, &value, size);
-  }
-}
-
-struct writer {
-  uint8_t *out; /* RECORD_SIZE_MOST bytes */
-  size_t used;
-};
-
-static void write_number(struct writer *writer, uint64_t value, size_t width) {
-  assert(writer->used + width <= RECORD_SIZE_MOST);
-  for (size_t i = width; i > 0; i--)
-    writer->out[writer->used++] = (uint8_t)(value >> (8 * (i - 1)));
-}
-
-static size_t encode(const struct layout *layout, const void *record, uint8_t out[RECORD_SIZE_MOST]) {
-  struct writer writer = {.out = out};
-  write_number(&writer, RECORD_VERSION, 1);
-  for (size_t i = 0; i < layout->field_count; i++) {
-    const struct field *field = &layout->fields[i];
-    const char *at = (const char *)record + field->offset;
-    size_t length;
-    switch (field->kind) {
-    case FIELD_NUMBER:
-      write_number(&writer, load(at, field->size), field->size);
-      break;
-    case FIELD_CHOICE:
-      assert(load(at, field->size) < field->limit);
-      write_number(&writer, load(at, field->size), 1);
-      break;
-    case FIELD_TEXT:
-      length = strnlen(at, field->size - 1);
-      write_number(&writer, length, 2);
-      assert(writer.used + length <= RECORD_SIZE_MOST);
-      memcpy(out + writer.used, at, length);
-      writer.used += length;
-      break;
-    }
-  }
+static size_t encode(const struct record_layout *layout, const void *record, uint8_t out[RECORD_SIZE_MOST]) {
+  struct record_layout_writer writer = {.out = out, .capacity = RECORD_SIZE_MOST};
+  record_layout_begin(&writer);
+  record_layout_write(&writer, layout, record);
   return writer.used;
 }
 
-/* Keeps the first failure, so that a run of reads is checked once. */
-struct reader {
-  const uint8_t *at;
-  size_t left;
-  bool has_failed;
-};
-
-static uint64_t read_number(struct reader *reader, size_t width) {
-  if (reader->has_failed || reader->left < width) {
-    reader->has_failed = true;
-    return 0;
-  }
-  uint64_t value = 0;
-  for (size_t i = 0; i < width; i++)
-    value = value << 8 | reader->at[i];
-  reader->at += width;
-  reader->left -= width;
-  return value;
-}
-
-static void read_text(struct reader *reader, char *to, size_t size) {
-  size_t length = read_number(reader, 2);
-  if (reader->has_failed || length >= size || length > reader->left ||
-      (length > 0 && memchr(reader->at, '\0', length))) {
-    reader->has_failed = true;
-    return;
-  }
-  memcpy(to, reader->at, length);
-  to[length] = '\0';
-  reader->at += length;
-  reader->left -= length;
-}
-
-static enum status decode(const struct layout *layout, const void *data, size_t size, void *out) {
-  union any_record record = {0};
-  struct reader reader = {.at = data, .left = size};
-  uint64_t version = read_number(&reader, 1);
-  if (reader.has_failed)
-    return STATUS_INVALID;
-  if (version != RECORD_VERSION)
-    return STATUS_VERSION;
-  for (size_t i = 0; i < layout->field_count; i++) {
-    const struct field *field = &layout->fields[i];
-    char *at = (char *)&record + field->offset;
-    uint64_t value;
-    switch (field->kind) {
-    case FIELD_NUMBER:
-      keep(at, field->size, read_number(&reader, field->size));
-      break;
-    case FIELD_CHOICE:
-      value = read_number(&reader, 1);
-      if (value >= field->limit)
-        reader.has_failed = true;
-      else
-        keep(at, field->size, value);
-      break;
-    case FIELD_TEXT:
-      read_text(&reader, at, field->size);
-      break;
-    }
-  }
-  if (reader.has_failed || reader.left > 0)
-    return STATUS_INVALID;
-  memcpy(out, &record, layout->size);
-  return STATUS_OK;
+static enum status decode(const struct record_layout *layout, const void *data, size_t size, void *out,
+                          size_t out_size) {
+  union any_record record;
+  memset(&record, 0, sizeof record);
+  struct record_layout_reader reader;
+  enum status status = record_layout_open(&reader, data, size);
+  if (status != STATUS_OK)
+    return status;
+  record_layout_read(&reader, layout, &record);
+  status = record_layout_end(&reader);
+  if (status == STATUS_OK)
+    memcpy(out, &record, out_size);
+  return status;
 }
 
 size_t health_encode(const struct health_record *record, uint8_t out[RECORD_SIZE_MOST]) {
@@ -244,7 +91,7 @@ size_t health_encode(const struct health_record *record, uint8_t out[RECORD_SIZE
 }
 
 enum status health_decode(const void *data, size_t size, struct health_record *out) {
-  return decode(&health_record_layout, data, size, out);
+  return decode(&health_record_layout, data, size, out, sizeof *out);
 }
 
 size_t override_encode(const struct override_record *record, uint8_t out[RECORD_SIZE_MOST]) {
@@ -252,7 +99,7 @@ size_t override_encode(const struct override_record *record, uint8_t out[RECORD_
 }
 
 enum status override_decode(const void *data, size_t size, struct override_record *out) {
-  return decode(&override_record_layout, data, size, out);
+  return decode(&override_record_layout, data, size, out, sizeof *out);
 }
 
 size_t latch_encode(const struct latch_record *record, uint8_t out[RECORD_SIZE_MOST]) {
@@ -260,7 +107,7 @@ size_t latch_encode(const struct latch_record *record, uint8_t out[RECORD_SIZE_M
 }
 
 enum status latch_decode(const void *data, size_t size, struct latch_record *out) {
-  return decode(&latch_record_layout, data, size, out);
+  return decode(&latch_record_layout, data, size, out, sizeof *out);
 }
 
 size_t slot_encode(const struct slot_record *record, uint8_t out[RECORD_SIZE_MOST]) {
@@ -268,7 +115,7 @@ size_t slot_encode(const struct slot_record *record, uint8_t out[RECORD_SIZE_MOS
 }
 
 enum status slot_decode(const void *data, size_t size, struct slot_record *out) {
-  return decode(&slot_record_layout, data, size, out);
+  return decode(&slot_record_layout, data, size, out, sizeof *out);
 }
 
 size_t event_encode(const struct event_record *record, uint8_t out[RECORD_SIZE_MOST]) {
@@ -276,7 +123,7 @@ size_t event_encode(const struct event_record *record, uint8_t out[RECORD_SIZE_M
 }
 
 enum status event_decode(const void *data, size_t size, struct event_record *out) {
-  return decode(&event_record_layout, data, size, out);
+  return decode(&event_record_layout, data, size, out, sizeof *out);
 }
 
 size_t audit_encode(const struct audit_record *record, uint8_t out[RECORD_SIZE_MOST]) {
@@ -284,7 +131,7 @@ size_t audit_encode(const struct audit_record *record, uint8_t out[RECORD_SIZE_M
 }
 
 enum status audit_decode(const void *data, size_t size, struct audit_record *out) {
-  return decode(&audit_record_layout, data, size, out);
+  return decode(&audit_record_layout, data, size, out, sizeof *out);
 }
 
 const char *health_name(enum health state) {

@@ -19,16 +19,25 @@
 enum store_kind { STORE_DURABLE, STORE_LIVE };
 enum store_mode { STORE_CREATE, STORE_WRITE, STORE_READ };
 
-enum store_db {                   /* durable: */
-                STORE_DB_ADMIN,   /* service \0 member -> override */
-                STORE_DB_LATCHES, /* service \0 member \0 address -> latch */
-                STORE_DB_SLOTS,   /* service \0 member -> slot */
-                STORE_DB_EVENTS,  /* sequence (big-endian) -> event */
-                STORE_DB_AUDIT,   /* sequence (big-endian) -> audit */
+enum store_db {                     /* durable: */
+                STORE_DB_ADMIN,     /* service \0 member -> override */
+                STORE_DB_LATCHES,   /* service \0 member \0 address -> latch */
+                STORE_DB_SLOTS,     /* service \0 member -> slot */
+                STORE_DB_EVENTS,    /* sequence (big-endian) -> event */
+                STORE_DB_AUDIT,     /* sequence (big-endian) -> audit */
+                STORE_DB_RESOURCES, /* id -> resource (gslb/model/registration) */
+                STORE_DB_MEMBERS,   /* service \0 id -> member */
+                STORE_DB_TOKENS,    /* name -> token */
+                STORE_DB_LEAVES,    /* start (big-endian) -> leave */
                 /* live: */
-                STORE_DB_HEALTH, /* service \0 member \0 address \0 monitor -> health */
+                STORE_DB_HEALTH,        /* service \0 member \0 address \0 monitor -> health */
+                STORE_DB_LEASES,        /* id -> lease */
+                STORE_DB_METRICS_AGENT, /* id -> metrics */
+                STORE_DB_BALANCERS,     /* identity -> balancer */
                 STORE_DB_COUNT
 };
+
+#define STORE_BALANCERS "." /* in place of a service's name where changes are marked */
 
 struct store;
 struct store_txn;
@@ -79,7 +88,8 @@ enum status store_delete_prefix(struct store_txn *txn, enum store_db db, struct 
 /* deleted, how many, may be NULL. */
 
 enum status store_mark_changed(struct store_txn *txn, const char *service, struct errbuf *err);
-/* Notes in the fact's own transaction that something about the service changed ("" for all services). */
+/* Notes in the fact's own transaction that something about the service changed ("" for all services, STORE_BALANCERS
+ * for the balancers). */
 
 typedef void store_changed(void *context, const char *service);
 enum status store_changes_since(struct store_txn *txn, uint64_t *sequence, store_changed *changed, void *context);
@@ -102,7 +112,8 @@ enum status store_checkpoint(struct store *live, const char *directory, int64_t 
 /* A synced copy of live with its time, put into directory by rename, so a reader sees the old or the new one whole. One
  * at a time. */
 enum status store_restore(const char *directory, struct store *live, int64_t *taken_ms, struct errbuf *err);
-/* Fills an empty live store from the newest checkpoint. STATUS_NODATA: there is none, or live is not empty, so newer.
+/* Fills an empty live store from the newest checkpoint: health, leases and metrics; who is alive is found out anew.
+ * STATUS_NODATA: there is none, or live is not empty, so newer.
  * STATUS_VERSION, STATUS_IO: it cannot be used and is left alone; live stays empty. */
 
 enum status store_newest_time(struct store *store, int64_t *newest_ms);

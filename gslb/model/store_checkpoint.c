@@ -141,6 +141,11 @@ static enum status check_file(const char *path, int64_t *taken_ms, struct errbuf
   return status;
 }
 
+struct restored { /* what a checkpoint holds of what is restored */
+  MDB_dbi databases[STORE_DB_COUNT];
+  bool is_there[STORE_DB_COUNT];
+};
+
 static int copy_rows(MDB_txn *from, MDB_dbi from_db, MDB_txn *to, MDB_dbi to_db) {
   MDB_cursor *cursor;
   int code = mdb_cursor_open(from, from_db, &cursor);
@@ -157,20 +162,36 @@ static int copy_rows(MDB_txn *from, MDB_dbi from_db, MDB_txn *to, MDB_dbi to_db)
   return code == MDB_NOTFOUND ? 0 : code;
 }
 
-static enum status fill(struct store *live, MDB_txn *from, MDB_dbi health, int64_t taken_ms, struct errbuf *err) {
+static bool is_restored(size_t db) {
+  return store_databases[db].kind == STORE_LIVE && store_databases[db].is_restored;
+}
+
+static int count_restored(const struct store *live, MDB_txn *txn, size_t *count) {
+  int code = 0;
+  *count = 0;
+  for (size_t i = 0; i < STORE_DB_COUNT && code == 0; i++) {
+    MDB_stat stat = {0};
+    if (is_restored(i) && (code = mdb_stat(txn, live->databases[i], &stat)) == 0)
+      *count += stat.ms_entries;
+  }
+  return code;
+}
+
+static enum status fill(struct store *live, MDB_txn *from, const struct restored *restored, int64_t taken_ms,
+                        struct errbuf *err) {
   struct store_txn *txn;
   enum status status = store_begin(live, true, &txn, err);
   if (status != STATUS_OK)
     return status;
-  MDB_dbi to = live->databases[STORE_DB_HEALTH];
-  MDB_stat stat;
-  int code = mdb_stat(txn->mdb, to, &stat);
-  if (code == 0 && stat.ms_entries > 0) {
+  size_t count = 0;
+  int code = count_restored(live, txn->mdb, &count);
+  if (code == 0 && count > 0) {
     store_abort(txn);
     return STATUS_NODATA;
   }
-  if (code == 0)
-    code = copy_rows(from, health, txn->mdb, to);
+  for (size_t i = 0; i < STORE_DB_COUNT && code == 0; i++)
+    if (restored->is_there[i])
+      code = copy_rows(from, restored->databases[i], txn->mdb, live->databases[i]);
   if (code)
     status = store_failed(code, err, live->path, "restore");
   if (status == STATUS_OK)
@@ -181,6 +202,18 @@ static enum status fill(struct store *live, MDB_txn *from, MDB_dbi health, int64
     return store_commit(txn, err);
   store_abort(txn);
   return status;
+}
+
+/* A checkpoint of an earlier build may lack some. */
+static int open_restored(MDB_txn *txn, struct restored *out) {
+  int code = 0;
+  for (size_t i = 0; i < STORE_DB_COUNT && (code == 0 || code == MDB_NOTFOUND); i++) {
+    if (!is_restored(i))
+      continue;
+    code = mdb_dbi_open(txn, store_databases[i].name, 0, &out->databases[i]);
+    out->is_there[i] = code == 0;
+  }
+  return code == MDB_NOTFOUND ? 0 : code;
 }
 
 enum status store_restore(const char *directory, struct store *live, int64_t *taken_ms, struct errbuf *err) {
@@ -196,17 +229,18 @@ enum status store_restore(const char *directory, struct store *live, int64_t *ta
   int code = store_environment(path, MDB_NOSUBDIR | MDB_RDONLY | MDB_NOLOCK, &env);
   if (code == 0)
     code = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
-  MDB_dbi meta, health;
+  struct restored restored = {0};
+  MDB_dbi meta;
   if (code == 0)
     code = mdb_dbi_open(txn, "meta", 0, &meta);
   if (code == 0)
     status = store_check_format(txn, meta, path, err);
   if (code == 0 && status == STATUS_OK)
-    code = mdb_dbi_open(txn, store_databases[STORE_DB_HEALTH].name, 0, &health);
+    code = open_restored(txn, &restored);
   if (code)
     status = store_failed(code, err, path, "open");
   else if (status == STATUS_OK)
-    status = fill(live, txn, health, taken, err);
+    status = fill(live, txn, &restored, taken, err);
   if (status == STATUS_OK)
     *taken_ms = taken;
   else if (status == STATUS_NOTFOUND)

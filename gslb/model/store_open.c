@@ -22,9 +22,19 @@
 #define LIVE_PREFIX "live."
 
 const struct store_database store_databases[STORE_DB_COUNT] = {
-    [STORE_DB_ADMIN] = {"admin", STORE_DURABLE}, [STORE_DB_LATCHES] = {"latches", STORE_DURABLE},
-    [STORE_DB_SLOTS] = {"slots", STORE_DURABLE}, [STORE_DB_EVENTS] = {"events", STORE_DURABLE},
-    [STORE_DB_AUDIT] = {"audit", STORE_DURABLE}, [STORE_DB_HEALTH] = {"health", STORE_LIVE},
+    [STORE_DB_ADMIN] = {"admin", STORE_DURABLE, false},
+    [STORE_DB_LATCHES] = {"latches", STORE_DURABLE, false},
+    [STORE_DB_SLOTS] = {"slots", STORE_DURABLE, false},
+    [STORE_DB_EVENTS] = {"events", STORE_DURABLE, false},
+    [STORE_DB_AUDIT] = {"audit", STORE_DURABLE, false},
+    [STORE_DB_RESOURCES] = {"resources", STORE_DURABLE, false},
+    [STORE_DB_MEMBERS] = {"members", STORE_DURABLE, false},
+    [STORE_DB_TOKENS] = {"tokens", STORE_DURABLE, false},
+    [STORE_DB_LEAVES] = {"leaves", STORE_DURABLE, false},
+    [STORE_DB_HEALTH] = {"health", STORE_LIVE, true},
+    [STORE_DB_LEASES] = {"leases", STORE_LIVE, true},
+    [STORE_DB_METRICS_AGENT] = {"metrics.agent", STORE_LIVE, true},
+    [STORE_DB_BALANCERS] = {"balancers", STORE_LIVE, false},
 };
 
 enum status store_failed(int code, struct errbuf *err, const char *path, const char *doing) {

@@ -17,6 +17,7 @@
 struct store_database {
   const char *name;
   enum store_kind kind;
+  bool is_restored; /* a checkpoint brings it to the next boot; what else is live is found out anew */
 };
 extern const struct store_database store_databases[STORE_DB_COUNT];
 

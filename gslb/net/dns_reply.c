@@ -8,8 +8,6 @@
 #include <ares.h>
 #include <arpa/nameser.h>
 
-#include "gslb/base/addr.h"
-
 #define MESSAGE_MOST 65535u
 
 struct reader { /* stays within [at, end); a failed read leaves is_bad set and gives zeroes */
@@ -192,33 +190,77 @@ enum status dns_reply_rcode(const uint8_t *bytes, size_t length, int *rcode) {
   return STATUS_OK;
 }
 
+struct record {
+  char *owner; /* free it with ares_free_string; NULL when the message breaks off */
+  unsigned type, class;
+  struct reader data;
+};
+
+/* Moves behind the questions; returns the number of records in the answer section, and in all. */
+static unsigned start_records(struct reader *reader, unsigned *all) {
+  read_bytes(reader, 4);
+  unsigned questions = read_bytes(reader, 2);
+  unsigned answers = read_bytes(reader, 2);
+  *all = answers + read_bytes(reader, 2);
+  *all += read_bytes(reader, 2);
+  for (unsigned i = 0; i < questions && !reader->is_bad; i++) {
+    skip_name(reader);
+    read_bytes(reader, 4);
+  }
+  return answers;
+}
+
+static bool read_record(struct reader *reader, struct record *record) {
+  record->owner = read_name(reader);
+  record->type = read_bytes(reader, 2);
+  record->class = read_bytes(reader, 2);
+  read_bytes(reader, 4);
+  unsigned size = read_bytes(reader, 2);
+  if (reader->is_bad || reader->end - reader->at < size) {
+    ares_free_string(record->owner);
+    reader->is_bad = true;
+    return false;
+  }
+  record->data = *reader;
+  record->data.end = reader->at + size;
+  reader->at += size;
+  return true;
+}
+
 bool dns_reply_has(const uint8_t *bytes, size_t length, uint16_t type, const char *data) {
   struct reader reader = {.message = bytes, .size = length, .end = length};
+  struct record record;
+  unsigned all;
   if (length > MESSAGE_MOST)
     return false;
-  read_bytes(&reader, 4);
-  unsigned questions = read_bytes(&reader, 2);
-  unsigned answers = read_bytes(&reader, 2);
-  read_bytes(&reader, 4);
-  for (unsigned i = 0; i < questions && !reader.is_bad; i++) {
-    skip_name(&reader);
-    read_bytes(&reader, 4);
-  }
-  for (unsigned i = 0; i < answers && !reader.is_bad; i++) {
-    skip_name(&reader);
-    unsigned found_type = read_bytes(&reader, 2);
-    unsigned found_class = read_bytes(&reader, 2);
-    read_bytes(&reader, 4);
-    unsigned size = read_bytes(&reader, 2);
-    if (reader.is_bad || reader.end - reader.at < size)
-      return false;
-    struct reader inside = reader;
-    inside.end = reader.at + size;
-    if (found_type == type && found_class == ns_c_in && data_matches(&inside, type, data))
+  unsigned answers = start_records(&reader, &all);
+  for (unsigned i = 0; i < answers && read_record(&reader, &record); i++) {
+    ares_free_string(record.owner);
+    if (record.type == type && record.class == ns_c_in && data_matches(&record.data, type, data))
       return true;
-    reader.at += size;
   }
   return false;
+}
+
+size_t dns_reply_addresses(const uint8_t *bytes, size_t length, const char *name, struct addr *out, size_t most) {
+  struct reader reader = {.message = bytes, .size = length, .end = length};
+  struct record record;
+  unsigned all;
+  size_t count = 0;
+  if (length > MESSAGE_MOST)
+    return 0;
+  start_records(&reader, &all);
+  for (unsigned i = 0; i < all && count < most && read_record(&reader, &record); i++) {
+    struct addr addr = {.family = record.type == ns_t_a ? 4 : 6};
+    bool is_address = record.class == ns_c_in && (record.type == ns_t_a || record.type == ns_t_aaaa) &&
+                      record.data.end - record.data.at == addr_length(&addr) && strcasecmp(record.owner, name) == 0;
+    ares_free_string(record.owner);
+    if (!is_address)
+      continue;
+    memcpy(addr.bytes, bytes + record.data.at, addr_length(&addr));
+    out[count++] = addr;
+  }
+  return count;
 }
 
 const char *dns_reply_rcode_text(int rcode, char text[16]) {

@@ -1,6 +1,6 @@
 /* gslb/net/dns_reply.h
- * Reads the DNS message that a server sent back: response code, and whether a record with certain data is in it. The
- * bytes are foreign: every length is checked. Pure; any thread. */
+ * Reads the DNS message that a server sent back: response code, whether a record with certain data is in it, and the
+ * addresses of a name. The bytes are foreign: every length is checked. Pure; any thread. */
 #ifndef GSLB_NET_DNS_REPLY_H
 #define GSLB_NET_DNS_REPLY_H
 
@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gslb/base/addr.h"
 #include "gslb/base/status.h"
 
 enum status dns_reply_rcode(const uint8_t *bytes, size_t length, int *rcode);
@@ -18,6 +19,10 @@ bool dns_reply_has(const uint8_t *bytes, size_t length, uint16_t type, const cha
  * says. Addresses are compared as addresses, names without regard to case or a last dot, numbers as written, TXT by the
  * strings put together (data quoted or not); other types by RFC 3597 section 5: "\# 4 c0000235". A message that breaks
  * off has only the records before that point. */
+
+size_t dns_reply_addresses(const uint8_t *bytes, size_t length, const char *name, struct addr *out, size_t most);
+/* The data of A and AAAA records that the name owns, in any section, at most so many; port 0. Aliases are not followed.
+ * name is written as c-ares writes names: no last dot, any case. */
 
 const char *dns_reply_rcode_text(int rcode, char text[16]);
 /* "NOERROR", "SERVFAIL", or "RCODE11"; a constant, or written to text. */

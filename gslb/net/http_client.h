@@ -1,7 +1,7 @@
 /* gslb/net/http_client.h
- * HTTP/1.1 GET to a given address, many at once, on a loop: libcurl's multi interface, and the only file that knows
- * libcurl. No names are looked up, no proxy or redirect is followed, each transfer has a connection of its own. Belongs
- * to the loop's thread. */
+ * HTTP/1.1 to a given address, many at once, on a loop: libcurl's multi interface, and the only file that knows
+ * libcurl. No names are looked up, no proxy or redirect is followed; each transfer has a connection of its own unless
+ * it asks to share. Belongs to the loop's thread. */
 #ifndef GSLB_NET_HTTP_CLIENT_H
 #define GSLB_NET_HTTP_CLIENT_H
 
@@ -19,11 +19,21 @@ struct http_client;
 struct http_transfer;
 
 struct http_request {
-  struct addr address; /* with the port */
-  const char *host;    /* sent in Host */
-  const char *path;    /* request target, sent as it stands: "/health?full=1" */
-  int64_t timeout_ms;  /* for all of it, above 0 */
-  size_t body_most;    /* bytes of body to keep; the transfer ends when they are full */
+  const char *method;         /* NULL: GET */
+  struct addr address;        /* with the port */
+  const char *host;           /* sent in Host; with TLS, less a port, the name that the certificate must have, too */
+  const char *path;           /* request target, sent as it stands: "/health?full=1" */
+  int64_t timeout_ms;         /* for all of it, above 0 */
+  size_t body_most;           /* bytes of body to keep; the transfer ends when they are full */
+  const char *const *headers; /* "Name: value", NULL-terminated; NULL for none */
+  const char *body;           /* sent; NULL for none */
+  size_t body_size;
+  bool is_tls;
+  bool is_unverified;      /* TLS: any certificate will do; said explicitly by the configuration alone */
+  const char *ca;          /* TLS: PEM file; NULL: the system's */
+  const char *certificate; /* TLS: PEM file of the client's certificate, with key; NULL: none */
+  const char *key;
+  bool may_reuse; /* keep the connection for later requests, and use one that was kept */
 };
 
 struct http_reply {
@@ -32,7 +42,9 @@ struct http_reply {
   int status;         /* with NET_ANSWERED */
   const char *body;   /* with NET_ANSWERED; NUL-terminated after body_length bytes */
   size_t body_length;
-  uint32_t duration_us; /* from the start to the end of the answer */
+  const char *etag;       /* "" when absent */
+  unsigned retry_after_s; /* 0 when absent; a date is turned into seconds */
+  uint32_t duration_us;   /* from the start to the end of the answer */
 };
 
 typedef void http_done(void *context, const struct http_reply *reply);

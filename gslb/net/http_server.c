@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,30 +11,52 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <gnutls/abstract.h>
 #include <microhttpd.h>
 
+#include "gslb/base/clock.h"
 #include "gslb/base/log.h"
 #include "gslb/base/memory.h"
+#include "gslb/net/http_credentials.h"
+#include "gslb/net/http_guard.h"
+#include "gslb/net/http_stream.h"
 
 #define CONNECTION_MEMORY (32u * 1024u) /* request line, headers and read buffer of one connection */
 #define DISCARD_MOST (8u * HTTP_BODY_MOST)
+#define STREAM_BLOCK 4096u
 #define LINGER_S 2
 
 struct http_server {
   struct MHD_Daemon *daemon;
   int fd;
-  bool is_quiet;
+  bool is_quiet, is_unix;
   http_handle *handle;
   void *context;
+  struct http_guard *guard;
+  pthread_t watcher;
   pthread_mutex_t lock;
-  pthread_cond_t calm; /* under_way or held came down to 0 */
-  unsigned under_way;  /* requests begun and not completed */
+  pthread_cond_t calm;     /* under_way or held came down to 0 */
+  pthread_cond_t stopping; /* is_stopping became true; on the monotonic clock */
+  unsigned under_way;      /* requests begun and not completed */
   unsigned held;
+  bool is_stopping;
+  struct exchange *streams;             /* exchanges that have one */
+  struct http_credentials *credentials; /* of new connections; NULL: plain */
+};
+
+struct visitor {                /* a connection */
+  struct guard_visitor guarded; /* first, so that a guarded one is its visitor */
+  struct http_peer peer;
+  struct http_credentials *credentials;
+  struct gnutls_session_int *session;
+  bool is_identified;
+  bool is_refused; /* its certificate does not verify */
 };
 
 struct exchange {
   struct http_call call; /* first, so that a call is its exchange */
   struct http_server *server;
+  struct visitor *visitor;
   struct MHD_Connection *connection;
   char *body;
   size_t capacity;
@@ -42,6 +65,8 @@ struct exchange {
   bool is_held;
   struct MHD_Response *response;
   unsigned status;
+  struct http_stream *stream;
+  struct exchange *next, **link; /* in the server's streams */
 };
 
 static enum http_method method_from(const char *word) {
@@ -53,36 +78,75 @@ static enum http_method method_from(const char *word) {
   return HTTP_OTHER;
 }
 
-static void read_peer(struct MHD_Connection *connection, struct http_peer *peer) {
-  const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+static void read_peer(struct MHD_Connection *connection, int fd, bool is_unix, struct http_peer *peer) {
   struct ucred credentials;
   socklen_t size = sizeof credentials;
-  struct sockaddr_storage local;
-  socklen_t local_size = sizeof local;
-  if (info && getsockname(info->connect_fd, (struct sockaddr *)&local, &local_size) == 0 &&
-      local.ss_family == AF_UNIX) {
+  if (is_unix) {
     /* without credentials the peer stays "not unix", which may only read */
-    if (getsockopt(info->connect_fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0)
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0)
       *peer = (struct http_peer){.is_unix = true, .uid = credentials.uid, .pid = credentials.pid};
     return;
   }
-  info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+  const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
   if (info && info->client_addr)
     (void)addr_from_sockaddr(info->client_addr, &peer->addr);
+}
+
+static void visitor_enter(struct http_server *server, struct MHD_Connection *connection, void **kept) {
+  struct visitor *visitor = mem_alloc(sizeof *visitor);
+  int fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+  read_peer(connection, fd, server->is_unix, &visitor->peer);
+  const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+  if (info && info->tls_session) {
+    visitor->session = info->tls_session;
+    visitor->peer.is_tls = true;
+    pthread_mutex_lock(&server->lock);
+    visitor->credentials = http_credentials_share(server->credentials);
+    pthread_mutex_unlock(&server->lock);
+    http_credentials_offer(visitor->credentials, visitor->session);
+  }
+  *kept = visitor;
+  http_guard_enter(server->guard, &visitor->guarded, fd, &visitor->peer.addr, mono_now_ms());
+}
+
+static void on_connection(void *context, struct MHD_Connection *connection, void **kept,
+                          enum MHD_ConnectionNotificationCode code) {
+  struct http_server *server = context;
+  if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+    visitor_enter(server, connection, kept);
+    return;
+  }
+  struct visitor *visitor = *kept;
+  *kept = NULL;
+  http_guard_leave(server->guard, &visitor->guarded);
+  http_credentials_release(visitor->credentials);
+  free(visitor);
+}
+
+static void step(struct exchange *exchange, enum guard_step to) {
+  http_guard_step(exchange->server->guard, &exchange->visitor->guarded, to, mono_now_ms());
 }
 
 static struct exchange *exchange_begin(struct http_server *server, struct MHD_Connection *connection, const char *path,
                                        const char *method) {
   struct exchange *exchange = mem_alloc(sizeof *exchange);
+  struct visitor *visitor = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+  if (visitor->session && !visitor->is_identified) {
+    visitor->is_identified = true;
+    visitor->is_refused =
+        !http_credentials_identify(visitor->session, visitor->peer.certificate, sizeof visitor->peer.certificate);
+  }
   exchange->server = server;
+  exchange->visitor = visitor;
   exchange->connection = connection;
   exchange->call.method = method_from(method);
   exchange->call.path = path;
   exchange->call.body = "";
-  read_peer(connection, &exchange->call.peer);
+  exchange->call.peer = visitor->peer;
   pthread_mutex_lock(&server->lock);
   server->under_way++;
   pthread_mutex_unlock(&server->lock);
+  step(exchange, GUARD_RECEIVING);
   return exchange;
 }
 
@@ -95,6 +159,15 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
   if (!exchange)
     return;
   *state = NULL;
+  step(exchange, GUARD_RESTING);
+  if (exchange->stream) {
+    pthread_mutex_lock(&server->lock);
+    *exchange->link = exchange->next;
+    if (exchange->next)
+      exchange->next->link = exchange->link;
+    pthread_mutex_unlock(&server->lock);
+    http_stream_end(exchange->stream);
+  }
   if (exchange->response)
     MHD_destroy_response(exchange->response);
   free(exchange->body);
@@ -106,16 +179,30 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 }
 
 static enum MHD_Result queue_response(struct exchange *exchange) {
+  if (!exchange->stream)
+    step(exchange, GUARD_ANSWERING);
   return MHD_queue_response(exchange->connection, exchange->status, exchange->response);
 }
 
-static void refuse_size(struct exchange *exchange) {
-  static const char problem[] = "{\"type\":\"about:blank\",\"title\":\"Content Too Large\",\"status\":413,"
-                                "\"detail\":\"the body is larger than 64 KiB\"}\n";
-  http_respond(&exchange->call, &(struct http_response){.status = MHD_HTTP_CONTENT_TOO_LARGE,
+static void refuse(struct exchange *exchange, unsigned status, const char *problem) {
+  static const char *const last[] = {MHD_HTTP_HEADER_CONNECTION, "close", NULL};
+  http_respond(&exchange->call, &(struct http_response){.status = status,
                                                         .content_type = "application/problem+json",
                                                         .body = problem,
-                                                        .size = sizeof problem - 1});
+                                                        .size = strlen(problem),
+                                                        .headers = last});
+}
+
+static void refuse_size(struct exchange *exchange) {
+  refuse(exchange, MHD_HTTP_CONTENT_TOO_LARGE,
+         "{\"type\":\"about:blank\",\"title\":\"Content Too Large\",\"status\":413,"
+         "\"detail\":\"the body is larger than 64 KiB\"}\n");
+}
+
+static void refuse_certificate(struct exchange *exchange) {
+  refuse(exchange, MHD_HTTP_FORBIDDEN,
+         "{\"type\":\"about:blank\",\"title\":\"Forbidden\",\"status\":403,"
+         "\"detail\":\"the client certificate does not verify, or names no client\"}\n");
 }
 
 static void keep_body(struct exchange *exchange, const char *data, size_t size) {
@@ -139,11 +226,11 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     exchange = exchange_begin(server, connection, path, method);
     *state = exchange;
     const char *length = http_call_header(&exchange->call, MHD_HTTP_HEADER_CONTENT_LENGTH);
-    if (length && strtoull(length, NULL, 10) > HTTP_BODY_MOST) {
+    if (exchange->visitor->is_refused)
+      refuse_certificate(exchange);
+    else if (length && strtoull(length, NULL, 10) > HTTP_BODY_MOST)
       refuse_size(exchange);
-      return queue_response(exchange);
-    }
-    return MHD_YES;
+    return exchange->response ? queue_response(exchange) : MHD_YES;
   }
   if (*size > 0) {
     keep_body(exchange, data, *size);
@@ -155,6 +242,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     return exchange->response ? queue_response(exchange) : MHD_NO;
 
   exchange->is_handled = true;
+  step(exchange, GUARD_HANDLED);
   if (exchange->received > HTTP_BODY_MOST)
     refuse_size(exchange);
   else
@@ -176,30 +264,65 @@ void http_hold(struct http_call *call) {
   MHD_suspend_connection(exchange->connection);
 }
 
-void http_respond(struct http_call *call, const struct http_response *response) {
-  struct exchange *exchange = (struct exchange *)call;
-  assert(!exchange->response);
-  exchange->response =
-      response->heap_body
-          ? MHD_create_response_from_buffer(response->size, response->heap_body, MHD_RESPMEM_MUST_FREE)
-          : MHD_create_response_from_buffer(response->size, (void *)(uintptr_t)response->body, MHD_RESPMEM_PERSISTENT);
-  if (!exchange->response)
-    abort(); /* out of memory, as in gslb/base/memory */
-  exchange->status = response->status;
-  MHD_add_response_header(exchange->response, "X-Content-Type-Options", "nosniff");
-  if (response->content_type)
-    MHD_add_response_header(exchange->response, MHD_HTTP_HEADER_CONTENT_TYPE, response->content_type);
-  for (const char *const *header = response->headers; header && header[0]; header += 2)
-    MHD_add_response_header(exchange->response, header[0], header[1]);
+/* The response stands: a held request goes on with it. */
+static void resume(struct exchange *exchange) {
   if (!exchange->is_held)
     return;
-
   struct http_server *server = exchange->server;
   MHD_resume_connection(exchange->connection);
   pthread_mutex_lock(&server->lock);
   if (--server->held == 0)
     pthread_cond_broadcast(&server->calm);
   pthread_mutex_unlock(&server->lock);
+}
+
+static void set_response(struct exchange *exchange, unsigned status, struct MHD_Response *response,
+                         const char *content_type) {
+  if (!response)
+    abort(); /* out of memory, as in gslb/base/memory */
+  exchange->response = response;
+  exchange->status = status;
+  MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+  if (content_type)
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
+}
+
+void http_respond(struct http_call *call, const struct http_response *response) {
+  struct exchange *exchange = (struct exchange *)call;
+  assert(!exchange->response);
+  struct MHD_Response *made =
+      response->heap_body ? MHD_create_response_from_buffer(response->size, response->heap_body, MHD_RESPMEM_MUST_FREE)
+                          : MHD_create_response_from_buffer(response->body ? response->size : 0,
+                                                            (void *)(uintptr_t)response->body, MHD_RESPMEM_PERSISTENT);
+  set_response(exchange, response->status, made, response->content_type);
+  for (const char *const *header = response->headers; header && header[0]; header += 2)
+    MHD_add_response_header(exchange->response, header[0], header[1]);
+  resume(exchange);
+}
+
+struct http_stream *http_stream_open(struct http_call *call, const char *content_type, http_gone *gone, void *context) {
+  struct exchange *exchange = (struct exchange *)call;
+  struct http_server *server = exchange->server;
+  assert(!exchange->response);
+  struct http_stream_place place = {exchange->connection, server->guard, &exchange->visitor->guarded};
+  struct http_stream *stream = http_stream_new(&place, gone, context);
+  set_response(exchange, MHD_HTTP_OK,
+               MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, http_stream_read, stream, NULL),
+               content_type);
+  MHD_add_response_header(exchange->response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+  pthread_mutex_lock(&server->lock);
+  exchange->stream = stream;
+  exchange->next = server->streams;
+  exchange->link = &server->streams;
+  if (exchange->next)
+    exchange->next->link = &exchange->next;
+  server->streams = exchange;
+  bool is_late = server->is_stopping;
+  pthread_mutex_unlock(&server->lock);
+  if (is_late)
+    http_stream_break(stream);
+  resume(exchange);
+  return stream;
 }
 
 const char *http_call_query(const struct http_call *call, const char *name) {
@@ -226,33 +349,126 @@ static void on_library_message(void *context, const char *format, va_list args) 
   log_debug("http: %s", text);
 }
 
-enum status http_server_start(int fd, const struct http_limits *limits, http_handle *handle, void *context,
-                              struct http_server **out, struct errbuf *err) {
+/* A suspended connection is not read by the library, so that its end would go unseen. */
+static void break_deserted_streams(struct http_server *server) {
+  for (struct exchange *at = server->streams; at; at = at->next) {
+    struct pollfd poll_fd = {.fd = at->visitor->guarded.fd, .events = POLLRDHUP};
+    if (poll(&poll_fd, 1, 0) == 1)
+      http_stream_break(at->stream);
+  }
+}
+
+static void *watch(void *context) {
+  struct http_server *server = context;
+  struct timespec due;
+  clock_gettime(CLOCK_MONOTONIC, &due);
+  pthread_mutex_lock(&server->lock);
+  while (!server->is_stopping) {
+    due.tv_sec++;
+    while (!server->is_stopping && pthread_cond_timedwait(&server->stopping, &server->lock, &due) == 0) {
+      /* woken early */
+    }
+    break_deserted_streams(server);
+    http_guard_tick(server->guard, mono_now_ms());
+  }
+  pthread_mutex_unlock(&server->lock);
+  return NULL;
+}
+
+static int offer_nothing(gnutls_session_t session, const gnutls_datum_t *authorities, int authority_count,
+                         const gnutls_pk_algorithm_t *algorithms, int algorithm_count, gnutls_pcert_st **certificates,
+                         unsigned *certificate_count, gnutls_privkey_t *key) {
+  /* the library wants a source of certificates; each connection has got its own credentials before it is asked */
+  (void)session, (void)authorities, (void)authority_count, (void)algorithms, (void)algorithm_count;
+  (void)certificates, (void)certificate_count, (void)key;
+  return -1;
+}
+
+static struct MHD_Daemon *start_daemon(struct http_server *server, const struct http_limits *limits) {
+  unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+  struct MHD_OptionItem tls[] = {
+      {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)(uintptr_t)offer_nothing},
+      {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)http_credentials_priorities},
+      {MHD_OPTION_END, 0, NULL},
+  };
+  struct MHD_OptionItem plain[] = {{MHD_OPTION_END, 0, NULL}};
+  return MHD_start_daemon(server->credentials ? flags | MHD_USE_TLS : flags, 0, NULL, NULL, on_request, server,
+                          MHD_OPTION_EXTERNAL_LOGGER, on_library_message, NULL, MHD_OPTION_LISTEN_SOCKET, server->fd,
+                          MHD_OPTION_THREAD_POOL_SIZE, limits->threads > 1 ? limits->threads : 0u,
+                          MHD_OPTION_CONNECTION_LIMIT, limits->connections, MHD_OPTION_CONNECTION_TIMEOUT,
+                          limits->idle_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+                          MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
+                          MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_ARRAY,
+                          server->credentials ? tls : plain, MHD_OPTION_END);
+}
+
+static struct http_server *server_new(int fd, const struct http_limits *limits) {
   struct http_server *server = mem_alloc(sizeof *server);
+  struct guard_rules rules = {.most = limits->connections - limits->connections / 8, .per_client = limits->per_client};
+  rules.step_most_ms[GUARD_FRESH] = HTTP_HEAD_MOST_MS;
+  rules.step_most_ms[GUARD_RECEIVING] = HTTP_REQUEST_MOST_MS - HTTP_HEAD_MOST_MS;
+  rules.step_most_ms[GUARD_ANSWERING] = HTTP_ANSWER_MOST_MS;
+  rules.step_most_ms[GUARD_RESTING] = limits->idle_s * INT64_C(1000) + HTTP_HEAD_MOST_MS;
+  server->guard = http_guard_new(&rules);
+  struct sockaddr_storage local;
+  socklen_t size = sizeof local;
+  server->is_unix = getsockname(fd, (struct sockaddr *)&local, &size) == 0 && local.ss_family == AF_UNIX;
   /* the library closes its descriptor in its own way; the supervisor's stays untouched behind a duplicate */
   server->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-  server->handle = handle;
-  server->context = context;
   pthread_mutex_init(&server->lock, NULL);
   pthread_cond_init(&server->calm, NULL);
+  pthread_condattr_t monotonic;
+  pthread_condattr_init(&monotonic);
+  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+  pthread_cond_init(&server->stopping, &monotonic);
+  pthread_condattr_destroy(&monotonic);
+  return server;
+}
+
+static void server_free(struct http_server *server) {
+  http_credentials_release(server->credentials);
+  http_guard_free(server->guard);
+  pthread_cond_destroy(&server->stopping);
+  pthread_cond_destroy(&server->calm);
+  pthread_mutex_destroy(&server->lock);
+  free(server);
+}
+
+enum status http_server_start(int fd, const struct http_limits *limits, const struct http_tls *tls, http_handle *handle,
+                              void *context, struct http_server **out, struct errbuf *err) {
+  struct http_credentials *credentials = NULL;
+  enum status status = tls ? http_credentials_load(tls, &credentials, err) : STATUS_OK;
+  if (status != STATUS_OK)
+    return status;
+  struct http_server *server = server_new(fd, limits);
+  server->credentials = credentials;
+  server->handle = handle;
+  server->context = context;
   if (server->fd >= 0)
-    server->daemon =
-        MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
-                         on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_library_message, NULL,
-                         MHD_OPTION_LISTEN_SOCKET, server->fd, MHD_OPTION_THREAD_POOL_SIZE,
-                         limits->threads > 1 ? limits->threads : 0u, MHD_OPTION_CONNECTION_LIMIT, limits->connections,
-                         MHD_OPTION_CONNECTION_TIMEOUT, limits->idle_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-                         (size_t)CONNECTION_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_COMPLETED,
-                         on_completed, server, MHD_OPTION_END);
+    server->daemon = start_daemon(server, limits);
   if (!server->daemon) {
     if (server->fd >= 0)
       close(server->fd);
-    pthread_cond_destroy(&server->calm);
-    pthread_mutex_destroy(&server->lock);
-    free(server);
+    server_free(server);
     return errbuf_set(err, STATUS_IO, "the HTTP server does not start on descriptor %d", fd);
   }
+  if (pthread_create(&server->watcher, NULL, watch, server) != 0)
+    abort(); /* out of memory, or of threads right after the library got its own */
   *out = server;
+  return STATUS_OK;
+}
+
+enum status http_server_renew_tls(struct http_server *server, const struct http_tls *tls, struct errbuf *err) {
+  struct http_credentials *fresh;
+  enum status status = http_credentials_load(tls, &fresh, err);
+  if (status != STATUS_OK)
+    return status;
+  pthread_mutex_lock(&server->lock);
+  struct http_credentials *old = server->credentials;
+  assert(old);
+  server->credentials = fresh;
+  pthread_mutex_unlock(&server->lock);
+  http_credentials_release(old);
   return STATUS_OK;
 }
 
@@ -260,9 +476,7 @@ void http_server_quiesce(struct http_server *server) {
   if (!server || server->is_quiet)
     return;
   server->is_quiet = true;
-  MHD_socket fd = MHD_quiesce_daemon(server->daemon);
-  if (fd != MHD_INVALID_SOCKET)
-    close(fd);
+  MHD_quiesce_daemon(server->daemon);
 }
 
 void http_server_stop(struct http_server *server) {
@@ -270,6 +484,14 @@ void http_server_stop(struct http_server *server) {
     return;
   http_server_quiesce(server);
   struct timespec deadline;
+  pthread_mutex_lock(&server->lock);
+  server->is_stopping = true;
+  pthread_cond_broadcast(&server->stopping);
+  for (struct exchange *at = server->streams; at; at = at->next)
+    http_stream_break(at->stream);
+  pthread_mutex_unlock(&server->lock);
+  pthread_join(server->watcher, NULL);
+
   clock_gettime(CLOCK_REALTIME, &deadline);
   deadline.tv_sec += LINGER_S;
   pthread_mutex_lock(&server->lock);
@@ -280,7 +502,7 @@ void http_server_stop(struct http_server *server) {
       break;
   pthread_mutex_unlock(&server->lock);
   MHD_stop_daemon(server->daemon);
-  pthread_cond_destroy(&server->calm);
-  pthread_mutex_destroy(&server->lock);
-  free(server);
+  /* not before: a worker that comes back from its connection limit may still put it into its epoll set */
+  close(server->fd);
+  server_free(server);
 }

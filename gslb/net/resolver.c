@@ -14,9 +14,9 @@
 #include "gslb/base/clock.h"
 #include "gslb/base/memory.h"
 #include "gslb/base/random.h"
+#include "gslb/net/ares_watch.h"
 
 #define IDLE_MOST 256u    /* queries kept, with their channels, for the next question */
-#define SOCKETS_MOST 4u   /* of one query: one UDP, one TCP, with room for a change over */
 #define NEVER_MS 86400000 /* c-ares's own time-out; ours ends the query long before */
 
 struct resolver_query {
@@ -25,11 +25,7 @@ struct resolver_query {
   struct resolver_query **link; /* what points here while it runs */
   ares_channel channel;         /* one server each, so that any server can be asked at any time */
   struct loop_timer *timer;
-  struct query_socket {
-    struct resolver_query *query;
-    struct loop_poll *poll; /* NULL: free */
-    int fd;
-  } sockets[SOCKETS_MOST];
+  struct ares_watch *watch;
   resolver_done *done;
   void *context;
   int64_t started_us;
@@ -99,41 +95,11 @@ static const struct ares_socket_functions socket_functions = {
 
 static void query_end(struct resolver_query *query);
 
-static void socket_ready(void *context, int events) {
-  struct query_socket *at = context;
-  struct resolver_query *query = at->query;
-  int fd = at->fd;
-  ares_process_fd(query->channel, events & LOOP_READABLE ? fd : ARES_SOCKET_BAD,
-                  events & LOOP_WRITABLE ? fd : ARES_SOCKET_BAD);
+static void sockets_ready(void *context, int read_fd, int write_fd) {
+  struct resolver_query *query = context;
+  ares_process_fd(query->channel, read_fd, write_fd);
   if (query->is_ended)
     query_end(query);
-}
-
-static void socket_changed(void *context, ares_socket_t fd, int readable, int writable) {
-  struct resolver_query *query = context;
-  struct query_socket *at = NULL, *unused = NULL;
-  for (size_t i = 0; i < SOCKETS_MOST; i++) {
-    if (query->sockets[i].poll && query->sockets[i].fd == fd)
-      at = &query->sockets[i];
-    else if (!query->sockets[i].poll && !unused)
-      unused = &query->sockets[i];
-  }
-  if (!readable && !writable) {
-    if (at) {
-      loop_poll_free(at->poll);
-      at->poll = NULL;
-    }
-    return;
-  }
-  if (!at) {
-    assert(unused);
-    at = unused;
-    at->fd = fd;
-    at->poll = loop_poll_new(query->resolver->loop, fd, socket_ready, at);
-    if (!at->poll)
-      return; /* not polled: the query ends by its time-out */
-  }
-  loop_poll_watch(at->poll, (readable ? LOOP_READABLE : 0) | (writable ? LOOP_WRITABLE : 0));
 }
 
 static void answered(void *context, int status, int timeouts, unsigned char *bytes, int length) {
@@ -173,8 +139,8 @@ static ares_channel make_channel(struct resolver_query *query) {
       .servers = &none,
       .nservers = 1,
       .lookups = lookups,
-      .sock_state_cb = socket_changed,
-      .sock_state_cb_data = query,
+      .sock_state_cb = ares_watch_changed,
+      .sock_state_cb_data = query->watch,
   };
   int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_NDOTS | ARES_OPT_SERVERS |
              ARES_OPT_DOMAINS | ARES_OPT_LOOKUPS | ARES_OPT_SORTLIST | ARES_OPT_SOCK_STATE_CB;
@@ -195,6 +161,7 @@ struct resolver *resolver_new(struct loop *loop) {
 
 static void query_free(struct resolver_query *query) {
   ares_destroy(query->channel);
+  ares_watch_free(query->watch);
   loop_timer_free(query->timer);
   free(query->bytes);
   free(query);
@@ -222,8 +189,7 @@ static struct resolver_query *query_take(struct resolver *resolver) {
   } else {
     query = mem_alloc(sizeof *query);
     query->resolver = resolver;
-    for (size_t i = 0; i < SOCKETS_MOST; i++)
-      query->sockets[i].query = query;
+    query->watch = ares_watch_new(resolver->loop, sockets_ready, query);
     query->channel = make_channel(query);
     query->timer = loop_timer_new(resolver->loop, timer_fired, query);
   }

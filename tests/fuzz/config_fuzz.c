@@ -17,6 +17,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
       abort();
   for (size_t i = 0; config && i < config->service_count; i++) {
     const struct config_service *service = &config->services[i];
+    if (service->pattern != CONFIG_NO_PATTERN) { /* a vacancy */
+      if (*service->name || service->member_count || !config_service_is_pattern(&config->services[service->pattern]))
+        abort();
+      continue;
+    }
     if (config_find_service(config, service->name) != i || service->zone >= config->zone_count)
       abort();
     for (size_t m = 0; m < service->member_count; m++)

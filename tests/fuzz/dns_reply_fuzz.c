@@ -16,6 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
       {16, "\"ab\" \"c\\100\""}, {257, "\\# 4 c0000235"},
   };
   int rcode;
+  struct addr addresses[4];
+  dns_reply_addresses(data, size, "a.example", addresses, 4);
   dns_reply_rcode(data, size, &rcode);
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
     dns_reply_has(data, size, cases[i].type, cases[i].expected);

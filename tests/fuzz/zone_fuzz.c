@@ -10,7 +10,7 @@
 
 #include "zones/compile.h"
 #include "zones/image.h"
-#include "zones/name.h"
+#include "gslb/model/name.h"
 
 #define INPUT_MOST 65536u
 

@@ -91,7 +91,7 @@ class Reload(Case):
         daemon = self.start(services(1))
         reply = daemon.api("/v1/admin/reload", "POST", {}, unix=True)
         self.assertEqual((reply.status, reply.json), (200, {"generation": self.generation(daemon)}))
-        self.assertEqual(daemon.api("/v1/admin/reload", "POST", {}).status, 403)
+        self.assertEqual(daemon.api("/v1/admin/reload", "POST", {}).status, 401)
 
     def check_refused(self, daemon, *places):
         """A reload by gslbctl, by the API and by signal tells the places, and changes nothing."""

@@ -208,7 +208,7 @@ class Zones(Case):
 
     def test_reloading_needs_a_zone_and_the_unix_socket(self):
         self.assertIn("no zone is called", self.gslbd.ctl("zone", "reload", "example.org").stderr)
-        self.assertEqual(self.gslbd.api("/v1/admin/zone/sub.example.com/reload", "POST").status, 403)
+        self.assertEqual(self.gslbd.api("/v1/admin/zone/sub.example.com/reload", "POST").status, 401)
         self.assertEqual(self.gslbd.api("/v1/admin/zone/sub.example.com/reload", "POST", unix=True).status, 202)
         for words in (("zone",), ("zone", "query"), ("zone", "reload"), ("zone", "mend", "example.com"), ("zone", "check")):
             self.assertEqual(self.gslbd.ctl(*words).returncode, 2, words)

@@ -9,10 +9,13 @@ const EVENTS = 30;
 const ZONES_DRAWN_MOST = 100; // problems first, so what is left out is well
 const PROBLEM_ZONES_MOST = 10; // named at the top
 const ZONES_EVERY_MS = 15000; // where there are more than are drawn
+const RESOURCES_DRAWN_MOST = 100; // in order of their ids; more are only told of
+const TOKEN_KEY = "gslb-token"; // in sessionStorage: gone with the tab
 
 const LOOKS = {
   up: "good", normal: "good", degraded: "warn", draining: "warn", unknown: "other", down: "bad",
   "down-all": "bad", "down-last": "bad", "down-empty": "bad", ready: "good", absent: "bad",
+  live: "good", stale: "warn", ended: "bad", removed: "other",
 };
 const MODES = {
   normal: "normal", unknown: "no state known yet", draining: "only draining members left",
@@ -23,9 +26,12 @@ const URGENCY = { bad: 0, warn: 1, other: 2, good: 3 };
 
 let before = null; // counters at the last answer: {at_ms, queries, members: Map}
 let answeredAt = null; // wall clock of the last whole answer
+let ahead_ms = 0; // of this clock before the balancer's
 let zones = []; // as last asked for
 let zonesAsked_ms = -Infinity;
 const opened = new Map(); // service -> whether the person opened or closed it
+
+class TokenNeeded extends Error {}
 
 function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
@@ -60,6 +66,11 @@ function milliseconds(microseconds) {
   return microseconds === null ? null : `${(microseconds / 1000).toFixed(microseconds < 10000 ? 1 : 0)} ms`;
 }
 
+// By the balancer's clock, to which all times on the page belong.
+function balancerNow() {
+  return Date.now() - ahead_ms;
+}
+
 function clock(rfc3339) {
   const at = new Date(rfc3339);
   const day = at.toDateString() === new Date().toDateString() ? "" : `${at.toISOString().slice(0, 10)} `;
@@ -67,9 +78,27 @@ function clock(rfc3339) {
 }
 
 async function ask(path) {
-  const answer = await fetch(path, { signal: AbortSignal.timeout(ANSWER_WITHIN_MS), cache: "no-store" });
+  const token = sessionStorage.getItem(TOKEN_KEY);
+  const answer = await fetch(path, {
+    signal: AbortSignal.timeout(ANSWER_WITHIN_MS), cache: "no-store",
+    headers: token ? { Authorization: `Bearer ${token}` } : {},
+  });
+  if (answer.status === 401 || answer.status === 403) {
+    const problem = await answer.json().catch(() => ({}));
+    throw new TokenNeeded(token ? problem.detail ?? "the token is refused" : "");
+  }
   if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
   return answer.json();
+}
+
+// What a balancer may not have (its store is away, say) leaves the rest of the page as it is.
+async function askIfThere(path) {
+  try {
+    return await ask(path);
+  } catch (error) {
+    if (error instanceof TokenNeeded) throw error;
+    return null;
+  }
 }
 
 // The worse of the service's mode and, at most as a warning, its members: they are answered around.
@@ -146,7 +175,7 @@ function describeMembers(service, members) {
   return `${service.members_total - service.members_up} of ${service.members_total} members not up`;
 }
 
-function drawProblems(status, services, membersOf) {
+function drawProblems(status, services, membersOf, peers) {
   const problems = [];
   if (!status.ready) problems.push(element("li", {}, `Not ready: ${status.not_ready_because ?? "unknown"}`));
   for (const process of status.processes)
@@ -159,6 +188,8 @@ function drawProblems(status, services, membersOf) {
                                            : `: ${MODES[service.mode] ?? service.mode}`;
     problems.push(element("li", {}, element("a", { href: `#service-${service.name}` }, service.name), text));
   }
+  for (const balancer of peers?.balancers ?? [])
+    if (!balancer.alive) problems.push(element("li", {}, `The balancer ${balancer.identity} is away${balancer.reason ? `: ${balancer.reason}` : ""}`));
   const worrying = zones.filter((zone) => zone.look !== "good");
   for (const zone of worrying.slice(0, PROBLEM_ZONES_MOST))
     problems.push(element("li", {}, "Zone ", element("a", { href: `#zone-${zone.name}` }, zone.name),
@@ -184,6 +215,59 @@ function drawAddress(address) {
                          probes.length ? ` · ${probes.join(" · ")}` : ""));
 }
 
+function percent(share) {
+  return `${Math.round(100 * share)} %`;
+}
+
+// "18 s left, renewed 12 s ago".
+function leaseText(lease) {
+  const renewed = lease.renewed_at ? Math.max(0, (balancerNow() - new Date(lease.renewed_at)) / 1000) : null;
+  const state = lease.state === "live" ? "" : `${lease.state}, `;
+  if (!lease.ends_at) return `${state}no end, renewed ${duration(renewed)} ago`;
+  const left = (new Date(lease.ends_at) - balancerNow()) / 1000;
+  return left >= 0 ? `${state}${duration(left)} left, renewed ${duration(renewed)} ago`
+                   : `${state}over for ${duration(-left)}`;
+}
+
+function drawResource(resource) {
+  const lease = resource.lease;
+  const state = resource.removed ? "removed" : lease.state;
+  const facts = [resource.kind, resource.site, (resource.addresses ?? []).join(", "),
+                 (resource.services ?? []).map((service) => service.name).join(", "),
+                 resource.version && `version ${resource.version}`, `by ${resource.owner}`].filter(Boolean);
+  const now = lease ? [leaseText(lease), lease.utilization === null ? null : `load ${percent(lease.utilization)}`,
+                       lease.self ? `says ${lease.self}${lease.self_reason ? `: ${lease.self_reason}` : ""}` : null]
+                    : [resource.removed.why, resource.removed.until_at ? `until ${clock(resource.removed.until_at)}`
+                                                                       : "until it is allowed again"];
+  return element("li", { id: `resource-${resource.id}` }, badge(state), " ", element("b", {}, resource.id),
+                 element("div", { class: "facts" }, now.filter(Boolean).join(" · ")),
+                 element("div", { class: "facts" }, facts.join(" · ")));
+}
+
+function drawResources(page) {
+  const rows = (page?.resources ?? []).map(drawResource);
+  if (page?.next) rows.push(element("li", { class: "facts" }, "more, see ", element("a", { href: "/v1/resources" }, "/v1/resources")));
+  document.getElementById("resources").replaceChildren(...rows);
+  document.getElementById("resources-section").hidden = rows.length === 0;
+}
+
+function peerState(balancer) {
+  if (!balancer.alive) return badge("down", "away");
+  return balancer.accepting ? badge("up", "takes registrations") : badge("draining", "takes none");
+}
+
+function drawPeers(peers) {
+  const rows = (peers?.balancers ?? []).map((balancer) => element("li", {}, peerState(balancer), " ",
+    element("b", {}, balancer.identity), balancer.own ? " (this one)" : "",
+    element("div", { class: "facts" }, [balancer.addresses.join(", "), balancer.reason,
+      balancer.leaves_at && `plans to leave at ${clock(balancer.leaves_at)}`].filter(Boolean).join(" · "))));
+  for (const leave of peers?.leaves ?? [])
+    rows.push(element("li", { class: "facts" },
+      `Planned absence from ${clock(leave.at)} until ${clock(leave.until)}, by ${leave.who}${leave.why ? `: ${leave.why}` : ""}`));
+  document.getElementById("peers").replaceChildren(...rows);
+  document.getElementById("peers-section").hidden = rows.length === 0;
+}
+
 function drawMember(member, answersPerSecond) {
   const times = member.addresses.flatMap((address) => address.probes.map((probe) => probe.rtt_mean_us))
                       .filter((time) => time !== null);
@@ -191,12 +275,17 @@ function drawMember(member, answersPerSecond) {
   const figure = (name, value) => element("span", {}, `${name} `, element("b", {}, value));
   const override = member.override;
   return element("li", { class: `member is-${LOOKS[member.state] ?? "other"}` },
-    element("header", {}, element("h3", {}, member.name), badge(member.state)),
+    element("header", {}, element("h3", {}, member.name),
+            member.registered ? element("span", { class: "tag" }, "registered") : null, badge(member.state)),
     element("div", {}, member.reason),
+    member.self && member.self.state !== "up" && member.decided_by !== "self" ? element("div", { class: "self" },
+      `says ${member.self.state} of itself${member.self.reason ? `: ${member.self.reason}` : ""}`) : null,
     element("div", { class: "figures" },
       figure("for", duration(member.age_s)), figure("weight", String(member.weight)),
       figure("answers", count(member.answers_total)), figure("answers/s", rate(answersPerSecond)),
       figure("response", response), member.site ? figure("site", member.site) : null,
+      member.lease ? figure("lease", leaseText(member.lease)) : null,
+      typeof member.utilization === "number" ? figure("load", percent(member.utilization)) : null,
       member.answered ? null : element("span", {}, "not answered")),
     override && element("div", { class: "override" },
       `set ${override.state} by ${override.who}: ${override.why} (since ${clock(override.set_at)}, ` +
@@ -254,8 +343,10 @@ function keepFocus(redraw) {
 }
 
 async function refresh() {
-  const [status, { services }, { events }] =
-    await Promise.all([ask("/v1/status"), ask("/v1/services"), ask(`/v1/events?limit=${EVENTS}`)]);
+  const [status, { services }, { events }, resources, peers] =
+    await Promise.all([ask("/v1/status"), ask("/v1/services"), ask(`/v1/events?limit=${EVENTS}`),
+                       askIfThere(`/v1/resources?limit=${RESOURCES_DRAWN_MOST}`), askIfThere("/v1/peers")]);
+  ahead_ms = Date.now() - new Date(status.now_at);
   const byUrgency = (a, b) => URGENCY[a.look] - URGENCY[b.look] || a.name.localeCompare(b.name);
   for (const service of services) service.look = lookOf(service);
   services.sort(byUrgency); // the most urgent ones are opened where not all can be
@@ -269,14 +360,33 @@ async function refresh() {
   keepFocus(() => {
     document.getElementById("identity").textContent = status.identity;
     document.title = `${[...services, ...zones].some((one) => one.look === "bad") ? "✖ " : ""}${status.identity} – gslb`;
-    drawProblems(status, services, membersOf);
+    drawProblems(status, services, membersOf, peers);
     drawSummary(status, queries === undefined ? null : perSecond(queries, before?.queries, seconds));
     document.getElementById("services").replaceChildren(...services.map((service) =>
       drawService(service, membersOf(service), seconds)));
+    drawResources(resources);
+    drawPeers(peers);
     drawZones();
     drawEvents(events);
   });
   before = { at_ms, queries, members: new Map(members.map((member) => [member.id, member.answers_total])) };
+}
+
+function askForToken(why) {
+  const form = document.getElementById("token-form");
+  document.getElementById("token-refused").textContent = why;
+  if (!form.hidden) return;
+  form.hidden = false;
+  document.getElementById("token").focus();
+}
+
+function tellLost(error) {
+  const line = document.getElementById("connection");
+  before = null;
+  line.textContent = answeredAt ? `no connection since ${answeredAt.toTimeString().slice(0, 8)}` : "no connection yet";
+  line.title = String(error);
+  line.className = "is-lost";
+  document.body.classList.toggle("is-stale", answeredAt !== null);
 }
 
 async function turn() {
@@ -287,14 +397,25 @@ async function turn() {
     line.textContent = `as of ${answeredAt.toTimeString().slice(0, 8)}`;
     line.className = "";
     document.body.classList.remove("is-stale");
+    document.getElementById("token-form").hidden = true;
   } catch (error) {
-    before = null;
-    line.textContent = answeredAt ? `no connection since ${answeredAt.toTimeString().slice(0, 8)}` : "no connection yet";
-    line.title = String(error);
-    line.className = "is-lost";
-    document.body.classList.toggle("is-stale", answeredAt !== null);
+    if (error instanceof TokenNeeded) {
+      askForToken(error.message);
+      line.textContent = "a token is needed";
+      document.body.classList.toggle("is-stale", answeredAt !== null);
+      return; // asking again and again with the same one helps nobody
+    }
+    tellLost(error);
   }
   setTimeout(turn, EVERY_MS);
 }
+
+document.getElementById("token-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const field = document.getElementById("token");
+  sessionStorage.setItem(TOKEN_KEY, field.value.trim());
+  field.value = "";
+  turn();
+});
 
 turn();

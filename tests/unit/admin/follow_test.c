@@ -1,9 +1,9 @@
 #include "tests/unit/admin/house.h"
 
-#include "gslb/admin/chronicle.h"
 #include "gslb/admin/follow.h"
 #include "gslb/admin/news.h"
 #include "gslb/admin/slots.h"
+#include "gslb/model/chronicle.h"
 #include "gslb/model/facts.h"
 
 static void look(struct follow *follow, struct slots *slots, int64_t now_ms, struct news *news) {

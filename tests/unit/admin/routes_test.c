@@ -1,13 +1,5 @@
-#include "tests/unit/admin/house.h"
+#include "tests/unit/admin/served.h"
 
-#include <arpa/inet.h>
-#include <stdatomic.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-
-#include "gslb/admin/reply.h"
-#include "gslb/admin/routes.h"
 #include "gslb/admin/zone_view.h"
 #include "gslb/base/version.h"
 #include "zones/compile.h"
@@ -17,40 +9,26 @@ static const char zone_text[] = "$TTL 300\n@ SOA ns1 admin 7 3600 600 86400 60\n
 static const char reverse_text[] = "$TTL 60\n@ SOA ns1.example.com. admin.example.com. 3 1 1 1 1\n"
                                    "@ NS ns1.example.com.\n1 PTR www.example.com.\n";
 
-/* Two listeners on one set of routes, as in control; the client is a plain socket. */
-struct served {
-  struct test_house *house;
-  struct views views;
-  struct committer *committer;
-  struct routes routes;
-  struct http_server *local, *tcp;
-  char path[96];
-  struct sockaddr_in tcp_address;
-  int listening[2];
-  struct house time;
+struct zoned { /* first what all have, so that a state is either */
+  struct served served;
   struct zone_links zones;
   struct secondary_state copy; /* of copy.example.net */
   unsigned refreshes;          /* that were asked for */
 };
 
-static void answer_reload(void *context, struct http_call *call) {
-  (void)context;
-  reply_problem(call, 503, "no supervisor here");
-}
-
 static struct secondary_state *tell_states(void *context, size_t *count) {
-  const struct served *served = context;
+  const struct zoned *zoned = context;
   struct secondary_state *states = mem_array(1, sizeof *states);
-  *states = served->copy;
+  *states = zoned->copy;
   *count = 1;
   return states;
 }
 
 static enum status note_refresh(void *context, const struct config_zone *zone) {
-  struct served *served = context;
-  if (strcmp(zone->name, served->copy.zone) != 0)
+  struct zoned *zoned = context;
+  if (strcmp(zone->name, zoned->copy.zone) != 0)
     return STATUS_NOTFOUND;
-  served->refreshes++;
+  zoned->refreshes++;
   return STATUS_OK;
 }
 
@@ -66,9 +44,10 @@ static const char *write_zone(struct served *served, size_t number, const char *
 }
 
 /* With the image of its zones, of which the second is absent. */
-static struct view *make_view(struct served *served) {
-  struct view_sources sources = {served->house->durable, served->house->live, served->house->board, served->time,
-                                 &served->zones};
+static struct view *make_view(struct zoned *zoned) {
+  struct served *served = &zoned->served;
+  struct view_sources sources = served_sources(served);
+  sources.zones = &zoned->zones;
   static const char *const texts[] = {zone_text, NULL, reverse_text};
   struct config *config = house_config();
   for (size_t i = 0; i < 3; i++)
@@ -76,95 +55,35 @@ static struct view *make_view(struct served *served) {
   struct problems problems = {0};
   struct errbuf err;
   int image;
-  assert_int_equal(zones_compile(config, &image, &problems), STATUS_OK);
+  if (zones_compile(config, &image, &problems) != STATUS_OK)
+    fail_msg("%s", problems_format(&problems));
   struct view *view = view_new(config, 1, &sources);
   assert_int_equal(view_map_image(view, image, &err), STATUS_OK);
   close(image);
   return view;
 }
 
-static void start_servers(struct served *served) {
-  struct http_limits limits = {.threads = 2, .connections = 20, .idle_s = 5};
-  struct errbuf err;
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  snprintf(served->path, sizeof served->path, "%s/sock", served->house->directory);
-  strcpy(address.sun_path, served->path);
-  served->listening[0] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  assert_int_equal(bind(served->listening[0], (struct sockaddr *)&address, sizeof address), 0);
-  assert_int_equal(listen(served->listening[0], 16), 0);
-  served->listening[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  served->tcp_address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  socklen_t size = sizeof served->tcp_address;
-  assert_int_equal(bind(served->listening[1], (struct sockaddr *)&served->tcp_address, size), 0);
-  assert_int_equal(getsockname(served->listening[1], (struct sockaddr *)&served->tcp_address, &size), 0);
-  assert_int_equal(listen(served->listening[1], 16), 0);
-  assert_int_equal(http_server_start(served->listening[0], &limits, routes_handle, &served->routes, &served->local,
-                                     &err),
-                   STATUS_OK);
-  assert_int_equal(http_server_start(served->listening[1], &limits, routes_handle, &served->routes, &served->tcp, &err),
-                   STATUS_OK);
-}
-
 static int setup(void **state) {
-  struct served *served = mem_alloc(sizeof *served);
-  struct errbuf err;
-  void *house;
-  house_setup(&house);
-  served->house = house;
-  served->time = house_start(0);
-  served->zones = (struct zone_links){.states = tell_states, .refresh = note_refresh, .context = served};
-  strcpy(served->copy.zone, "copy.example.net");
-  views_init(&served->views, make_view(served));
-  assert_int_equal(commit_start(served->house->durable, &served->time, NULL, NULL, &served->committer, &err),
-                   STATUS_OK);
-  served->routes = (struct routes){&served->views, served->committer, answer_reload, NULL};
-  start_servers(served);
-  *state = served;
+  struct zoned *zoned = mem_alloc(sizeof *zoned);
+  served_init(&zoned->served);
+  zoned->zones = (struct zone_links){.states = tell_states, .refresh = note_refresh, .context = zoned};
+  strcpy(zoned->copy.zone, "copy.example.net");
+  served_start(&zoned->served, make_view(zoned));
+  served_listen(&zoned->served);
+  *state = zoned;
   return 0;
 }
 
 static int teardown(void **state) {
-  struct served *served = *state;
-  http_server_quiesce(served->tcp);
-  http_server_quiesce(served->local);
-  commit_stop(served->committer);
-  http_server_stop(served->tcp);
-  http_server_stop(served->local);
-  commit_free(served->committer);
-  views_release(&served->views);
-  close(served->listening[0]);
-  close(served->listening[1]);
-  void *house = served->house;
-  free(served);
-  return house_teardown(&house);
+  struct zoned *zoned = *state;
+  served_quiesce(&zoned->served);
+  int failed = served_stop(&zoned->served);
+  free(zoned);
+  return failed;
 }
 
-/* The whole answer to one request; free() it. */
 static char *ask(struct served *served, bool over_tcp, const char *method, const char *path, const char *body) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  strcpy(address.sun_path, served->path);
-  int fd = socket(over_tcp ? AF_INET : AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  assert_int_equal(over_tcp ? connect(fd, (struct sockaddr *)&served->tcp_address, sizeof served->tcp_address)
-                            : connect(fd, (struct sockaddr *)&address, sizeof address),
-                   0);
-  char *request = mem_format("%s %s HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%s", method,
-                             path, strlen(body), body);
-  assert_int_equal(send(fd, request, strlen(request), MSG_NOSIGNAL), strlen(request));
-  free(request);
-  size_t capacity = 1 << 20, used = 0;
-  char *answer = mem_alloc(capacity);
-  for (ssize_t got; (got = read(fd, answer + used, capacity - 1 - used)) > 0;)
-    used += (size_t)got;
-  close(fd);
-  return answer;
-}
-
-static void expect_in(char *answer, unsigned status, const char *text) {
-  char line[32];
-  snprintf(line, sizeof line, "HTTP/1.1 %u ", status);
-  if (strncmp(answer, line, strlen(line)) != 0 || !strstr(answer, text))
-    fail_msg("not %u with %s: %.2000s", status, text, answer);
-  free(answer);
+  return served_ask(served, over_tcp, method, path, "", body);
 }
 
 static void reads_work_over_both_listeners(void **state) {
@@ -205,13 +124,24 @@ static void a_wrong_method_is_told_the_right_ones(void **state) {
   expect_in(ask(served, false, "BREW", "/v1/admin/reload", ""), 405, "Allow: POST");
 }
 
-static void changes_need_the_unix_socket(void **state) {
+static void changes_over_tcp_need_credentials(void **state) {
   struct served *served = *state;
   const char *body = "{\"state\":\"down\",\"reason\":\"x\"}";
-  expect_in(ask(served, true, "PUT", "/v1/admin/member/www.example.com/two", body), 403, "through the unix socket");
-  expect_in(ask(served, true, "DELETE", "/v1/admin/member/www.example.com/two", ""), 403, "problem+json");
-  expect_in(ask(served, true, "POST", "/v1/admin/reload", ""), 403, "problem+json");
+  expect_in(ask(served, true, "PUT", "/v1/admin/member/www.example.com/two", body), 401,
+            "WWW-Authenticate: Bearer\r\n");
+  expect_in(ask(served, true, "DELETE", "/v1/admin/member/www.example.com/two", ""), 401, "problem+json");
+  expect_in(ask(served, true, "POST", "/v1/admin/reload", ""), 401, "problem+json");
   expect_in(ask(served, false, "POST", "/v1/admin/reload", ""), 503, "no supervisor here");
+}
+
+static void what_is_not_there_to_ask_is_unavailable(void **state) {
+  struct served *served = *state;
+  expect_in(ask(served, true, "GET", "/v1/resources", ""), 503, "Retry-After: 1");
+  expect_in(ask(served, true, "GET", "/v1/peers", ""), 503, "problem+json");
+  expect_in(ask(served, true, "GET", "/v1/balancer", ""), 503, "problem+json");
+  expect_in(ask(served, true, "GET", "/v1/publish", ""), 503, "problem+json");
+  expect_in(ask(served, true, "GET", "/v1/watch", ""), 503, "problem+json");
+  expect_in(ask(served, false, "PUT", "/v1/resources/app-r1", "{}"), 503, "the registry");
 }
 
 static void an_override_is_stored_shown_and_ended(void **state) {
@@ -266,14 +196,15 @@ static void zones_are_listed_with_what_the_image_has(void **state) {
 }
 
 static void a_secondary_zone_tells_how_it_fares(void **state) {
-  struct served *served = *state;
+  struct zoned *zoned = *state;
+  struct served *served = &zoned->served;
   int64_t now_ms = house_now_ms(&served->time);
   expect_in(ask(served, true, "GET", "/v1/zones/copy.example.net", ""), 200,
             "\"kind\":\"secondary\",\"serial\":null,\"records\":0,\"state\":\"absent\"");
-  served->copy.refreshed_ms = now_ms - 5000;
-  served->copy.next_ms = now_ms + 3000;
-  served->copy.expire_ms = now_ms + 1000000;
-  strcpy(served->copy.error, "127.0.0.9@5353: connection refused");
+  zoned->copy.refreshed_ms = now_ms - 5000;
+  zoned->copy.next_ms = now_ms + 3000;
+  zoned->copy.expire_ms = now_ms + 1000000;
+  strcpy(zoned->copy.error, "127.0.0.9@5353: connection refused");
   expect_in(ask(served, true, "GET", "/v1/zones/copy.example.net", ""), 200,
             "\"primaries\":[\"127.0.0.9@5353\",\"::1@53\"],\"refreshed_at\":\"20");
   expect_in(ask(served, true, "GET", "/v1/zones/copy.example.net", ""), 200, "\"refreshed_age_s\":5.");
@@ -311,22 +242,24 @@ static void wrong_questions_for_records_are_refused(void **state) {
 }
 
 static void reloading_a_zone_reloads_files_or_asks_its_primary(void **state) {
-  struct served *served = *state;
+  struct zoned *zoned = *state;
+  struct served *served = &zoned->served;
   expect_in(ask(served, false, "POST", "/v1/admin/zone/example.com/reload", ""), 503, "no supervisor here");
   expect_in(ask(served, false, "POST", "/v1/admin/zone/none.example/reload", ""), 404, "no zone is called");
-  expect_in(ask(served, true, "POST", "/v1/admin/zone/copy.example.net/reload", ""), 403, "through the unix socket");
+  expect_in(ask(served, true, "POST", "/v1/admin/zone/copy.example.net/reload", ""), 401, "this needs a token");
   expect_in(ask(served, false, "GET", "/v1/admin/zone/copy.example.net/reload", ""), 405, "Allow: POST");
-  assert_int_equal(served->refreshes, 0);
+  assert_int_equal(zoned->refreshes, 0);
   expect_in(ask(served, false, "POST", "/v1/admin/zone/copy.example.net/reload", ""), 202,
             "{\"zone\":\"copy.example.net\"}");
-  assert_int_equal(served->refreshes, 1);
-  strcpy(served->copy.zone, "other.example.net");
+  assert_int_equal(zoned->refreshes, 1);
+  strcpy(zoned->copy.zone, "other.example.net");
   expect_in(ask(served, false, "POST", "/v1/admin/zone/copy.example.net/reload", ""), 503, "nobody keeps the zone");
 }
 
 static void metrics_tell_of_zones(void **state) {
-  struct served *served = *state;
-  served->copy.expire_ms = house_now_ms(&served->time) + 1000000;
+  struct zoned *zoned = *state;
+  struct served *served = &zoned->served;
+  zoned->copy.expire_ms = house_now_ms(&served->time) + 1000000;
   expect_in(ask(served, true, "GET", "/metrics", ""), 200,
             "gslb_zone_serial{zone=\"example.com\"} 7\ngslb_zone_serial{zone=\"0/25.2.0.192.in-addr.arpa\"} 3\n");
   expect_in(ask(served, true, "GET", "/metrics", ""), 200, "gslb_zone_records{zone=\"copy.example.net\"} 0\n");
@@ -341,7 +274,8 @@ int main(void) {
       SERVED_TEST(reads_work_over_both_listeners),
       SERVED_TEST(what_is_not_there_is_a_problem_document),
       SERVED_TEST(a_wrong_method_is_told_the_right_ones),
-      SERVED_TEST(changes_need_the_unix_socket),
+      SERVED_TEST(changes_over_tcp_need_credentials),
+      SERVED_TEST(what_is_not_there_to_ask_is_unavailable),
       SERVED_TEST(an_override_is_stored_shown_and_ended),
       SERVED_TEST(an_ambiguous_member_lists_its_candidates),
       SERVED_TEST(zones_are_listed_with_what_the_image_has),

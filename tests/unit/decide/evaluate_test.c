@@ -56,7 +56,8 @@ static int set_up(void **state) {
   for (int i = 0; i < MEMBERS; i++) {
     addr_parse("127.0.0.1", &house->addresses[i][0]);
     addr_parse("::1", &house->addresses[i][1]);
-    house->members[i] = (struct config_member){.addresses = house->addresses[i], .address_count = 2, .weight = 10};
+    house->members[i] =
+        (struct config_member){.addresses = house->addresses[i], .address_count = 2, .weight = 10, .monitors = 3};
     house->member_facts[i].addresses = house->address_facts[i];
     for (int j = 0; j < 2; j++)
       house->address_facts[i][j].probes = house->probes[i][j];
@@ -270,6 +271,151 @@ static void latch_follows_the_answers_while_healthy_and_keeps_while_down(void **
   assert_false(evaluate_next_latch(&house->evaluation, 0, 1, false));
 }
 
+static void register_member(struct house_of_three *house, int member, enum health self) {
+  house->members[member].is_registered = true;
+  house->member_facts[member].has_lease = true;
+  house->member_facts[member].lease =
+      (struct lease_record){.state = LEASE_LIVE, .self = self, .utilization = LEASE_NO_UTILIZATION};
+}
+
+static void monitor_that_does_not_apply_to_a_member_says_nothing_of_it(void **state) {
+  struct house_of_three *house = *state;
+  house->service.monitor_count = 2;
+  house->members[0].monitors = 2; /* the second alone, which knows it as up */
+  house->probes[0][0][1].state = house->probes[0][1][1].state = HEALTH_UP;
+  house->members[1].monitors = 0;
+  set_member(house, 0, HEALTH_DOWN);
+  set_member(house, 1, HEALTH_DOWN);
+  struct evaluation *result = evaluate(house);
+  assert_int_equal(result->members[0].state, HEALTH_UP);
+  assert_int_equal(result->members[0].decided_by, INPUT_PROBE);
+  assert_int_equal(result->members[0].addresses[0].cause_monitor, 1);
+  assert_int_equal(result->members[1].state, HEALTH_UP);
+  assert_int_equal(result->members[1].decided_by, INPUT_NONE);
+}
+
+static void registered_member_with_a_lease_is_as_its_probes_find_it(void **state) {
+  struct house_of_three *house = *state;
+  register_member(house, 0, HEALTH_UNKNOWN);
+  register_member(house, 1, HEALTH_UP);
+  set_member(house, 1, HEALTH_DOWN);
+  struct evaluation *result = evaluate(house);
+  assert_int_equal(result->members[0].state, HEALTH_UP);
+  assert_int_equal(result->members[0].decided_by, INPUT_PROBE);
+  assert_true(result->members[0].has_lease);
+  assert_int_equal(result->members[1].state, HEALTH_DOWN); /* whatever it says */
+  assert_int_equal(result->members[1].decided_by, INPUT_PROBE);
+  assert_true(result->members[2].has_lease);
+  assert_true(result->members[2].headroom == 1.0);
+}
+
+static void registered_member_without_monitors_is_up_by_its_lease_or_its_word(void **state) {
+  struct house_of_three *house = *state;
+  register_member(house, 0, HEALTH_UNKNOWN);
+  register_member(house, 1, HEALTH_UP);
+  house->members[0].monitors = house->members[1].monitors = 0;
+  struct evaluation *result = evaluate(house);
+  assert_int_equal(result->members[0].state, HEALTH_UP);
+  assert_int_equal(result->members[0].decided_by, INPUT_LEASE);
+  assert_int_equal(result->members[1].state, HEALTH_UP);
+  assert_int_equal(result->members[1].decided_by, INPUT_SELF);
+}
+
+static void member_without_a_lease_is_down_and_never_answered(void **state) {
+  static const enum when_down policies[] = {WHEN_DOWN_ALL, WHEN_DOWN_EMPTY, WHEN_DOWN_LAST};
+  struct house_of_three *house = *state;
+  for (int i = 0; i < MEMBERS; i++) {
+    register_member(house, i, HEALTH_UP);
+    house->address_facts[i][0].latch.last_good = true;
+  }
+  house->member_facts[0].has_lease = false;
+  house->member_facts[1].lease.state = LEASE_ENDED;
+  house->member_facts[2].lease.state = LEASE_ENDED;
+  house->member_facts[2].override.kind = OVERRIDE_UP;
+  for (size_t i = 0; i < sizeof policies / sizeof *policies; i++) {
+    house->service.when_down = policies[i];
+    struct evaluation *result = evaluate(house);
+    assert_int_equal(result->mode, SERVICE_DOWN_EMPTY);
+    assert_int_equal(result->answered_members, 0);
+    for (int m = 0; m < MEMBERS; m++) {
+      assert_int_equal(result->members[m].state, HEALTH_DOWN);
+      assert_int_equal(result->members[m].decided_by, INPUT_LEASE);
+      assert_false(result->members[m].has_lease);
+    }
+    assert_int_equal(result->members[2].admin_state, HEALTH_UP);
+  }
+}
+
+static void stale_lease_serves_and_is_told(void **state) {
+  struct house_of_three *house = *state;
+  register_member(house, 0, HEALTH_UNKNOWN);
+  house->member_facts[0].lease.state = LEASE_STALE;
+  struct evaluation *result = evaluate(house);
+  assert_true(result->members[0].is_stale);
+  assert_true(result->members[0].is_answered);
+  assert_false(result->members[1].is_stale);
+}
+
+static void member_that_drains_itself_serves_only_when_no_other_is_left(void **state) {
+  struct house_of_three *house = *state;
+  register_member(house, 0, HEALTH_DRAINING);
+  struct evaluation *result = evaluate(house);
+  assert_int_equal(result->members[0].state, HEALTH_DRAINING);
+  assert_int_equal(result->members[0].decided_by, INPUT_SELF);
+  assert_false(result->members[0].is_answered);
+  set_member(house, 1, HEALTH_DOWN);
+  set_member(house, 2, HEALTH_DOWN);
+  assert_int_equal(evaluate(house)->mode, SERVICE_USES_DRAINING);
+  set_member(house, 0, HEALTH_DOWN);
+  assert_int_equal(evaluate(house)->members[0].decided_by, INPUT_PROBE);
+}
+
+static void maintenance_is_kept_whatever_when_down_says(void **state) {
+  struct house_of_three *house = *state;
+  register_member(house, 0, HEALTH_DOWN);
+  set_member(house, 1, HEALTH_DOWN);
+  set_member(house, 2, HEALTH_DOWN);
+  house->service.when_down = WHEN_DOWN_ALL;
+  house->member_facts[0].override.kind = OVERRIDE_DRAIN; /* does not make it better */
+  struct evaluation *result = evaluate(house);
+  assert_int_equal(result->members[0].state, HEALTH_DOWN);
+  assert_int_equal(result->members[0].decided_by, INPUT_SELF);
+  assert_int_equal(result->mode, SERVICE_DOWN_ALL);
+  assert_false(result->members[0].is_answered);
+  assert_int_equal(result->answered_members, 2);
+}
+
+static void operators_up_stands_in_for_what_a_member_says(void **state) {
+  struct house_of_three *house = *state;
+  register_member(house, 0, HEALTH_DOWN);
+  house->member_facts[0].override.kind = OVERRIDE_UP;
+  struct evaluation *result = evaluate(house);
+  assert_int_equal(result->members[0].state, HEALTH_UP);
+  assert_int_equal(result->members[0].self_state, HEALTH_DOWN);
+  assert_true(result->members[0].is_answered);
+}
+
+static void headroom_is_what_a_report_leaves(void **state) {
+  static const struct {
+    double utilization, headroom;
+  } cases[] = {{0.25, 0.75}, {0.0, 1.0}, {1.0, 0.0}, {1.7, 0.0}, {LEASE_NO_UTILIZATION, 1.0}};
+  struct house_of_three *house = *state;
+  register_member(house, 0, HEALTH_UNKNOWN);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    house->member_facts[0].lease.utilization = cases[i].utilization;
+    assert_true(evaluate(house)->members[0].headroom == cases[i].headroom);
+  }
+}
+
+static void service_without_members_is_empty(void **state) {
+  struct house_of_three *house = *state;
+  house->service.member_count = 0;
+  house->service.when_down = WHEN_DOWN_ALL;
+  struct evaluation *result = evaluate(house);
+  assert_int_equal(result->mode, SERVICE_DOWN_EMPTY);
+  assert_int_equal(result->ttl_s, 5);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
@@ -292,6 +438,16 @@ int main(void) {
       CASE(ttl_follows_how_near_a_change_is),
       CASE(weight_zero_is_answered_only_when_nothing_else_is_left),
       CASE(latch_follows_the_answers_while_healthy_and_keeps_while_down),
+      CASE(monitor_that_does_not_apply_to_a_member_says_nothing_of_it),
+      CASE(registered_member_with_a_lease_is_as_its_probes_find_it),
+      CASE(registered_member_without_monitors_is_up_by_its_lease_or_its_word),
+      CASE(member_without_a_lease_is_down_and_never_answered),
+      CASE(stale_lease_serves_and_is_told),
+      CASE(member_that_drains_itself_serves_only_when_no_other_is_left),
+      CASE(maintenance_is_kept_whatever_when_down_says),
+      CASE(operators_up_stands_in_for_what_a_member_says),
+      CASE(headroom_is_what_a_report_leaves),
+      CASE(service_without_members_is_empty),
   };
   return cmocka_run_group_tests_name("evaluate", tests, NULL, NULL);
 }

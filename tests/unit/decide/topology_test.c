@@ -60,8 +60,10 @@ static void add_service(struct world *world, const uint32_t *sites, size_t count
   assert_true(at < SERVICES_MOST && count <= MEMBERS_MOST);
   for (size_t i = 0; i < count; i++)
     world->members[at][i].site = sites[i];
-  world->services[at] =
-      (struct config_service){.members = world->members[at], .member_count = count, .is_nearest = is_nearest};
+  world->services[at] = (struct config_service){.name = "a.example.com",
+                                                .members = world->members[at],
+                                                .member_count = count,
+                                                .is_nearest = is_nearest};
 }
 
 static struct topology_hit find(const struct topology_tree *tree, const char *text) {
@@ -470,8 +472,32 @@ static void random_nested_networks_give_the_longest_match_and_the_exact_scope(vo
   }
 }
 
+static void a_service_that_accepts_may_use_the_sites_it_accepts(void **state) {
+  (void)state;
+  struct world world;
+  world_init(&world);
+  add(&world, "10.0.0.0/8", "fedcba");
+  add_service(&world, (const uint32_t[]){2}, 1, true);
+  add_service(&world, (const uint32_t[]){2}, 1, true);
+  add_service(&world, NULL, 0, true);
+  add_service(&world, NULL, 0, true);
+  world.services[0].accept = (struct config_accept){.is_given = true, .sites = (uint32_t[]){0, 4}, .site_count = 2};
+  world.services[2].accept = (struct config_accept){.is_given = true, .services_most = 1};
+  world.services[2].pattern = CONFIG_NO_PATTERN;
+  world.services[3] = world.services[2];
+  world.services[3].name = "";
+  world.services[3].pattern = 2;
+  struct topology *topology = topology_new(&world.config);
+  expect(topology, 0, "10.1.2.3", "eca", 8);
+  expect(topology, 1, "10.1.2.3", "c", 8);
+  expect(topology, 2, "10.1.2.3", "fedcba", 8);
+  assert_ptr_equal(topology_of(topology, 3), topology_of(topology, 2));
+  topology_free(topology);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_service_that_accepts_may_use_the_sites_it_accepts),
       cmocka_unit_test(without_networks_all_clients_are_alike),
       cmocka_unit_test(a_network_of_all_addresses_has_scope_0),
       cmocka_unit_test(single_addresses_have_the_longest_scope),

@@ -154,7 +154,7 @@ static void config_names_the_file_of_each_problem(void **state) {
                  "D/gslb.yaml:1:52: an element of include must be a path\n"
                  "D/gslb.yaml:1:57: an element of include must be a path\n"
                  "D/gslb.yaml:4:1: unknown key \"workers\"; the keys here are include, server, control, keys, zones, "
-                 "sites, networks, monitors, services\n"
+                 "sites, networks, monitors, services, peers, parents, publish, mdns\n"
                  "D/b.yaml:2:1: YAML: did not find expected ',' or ']' (while parsing a flow sequence that began at "
                  "line 1, column 8)\n"
                  "D/c.yaml:1:1: an included file must be a mapping, like the main one\n");
@@ -236,7 +236,7 @@ static void config_reports_directories(void **state) {
       "D/gslb.yaml:3:30: serial is \"never\", which is none of file, unixtime\n"
       "D/gslb.yaml:4:15: directory D/missing cannot be read: No such file or directory\n"
       "D/gslb.yaml:4:24: unknown key \"colour\"; the keys here are name, file, directory, primaries, "
-      "primary_key, transfer, notify, notify_key, serial\n"
+      "primary_key, transfer, notify, notify_key, serial, register, browse\n"
       "D/gslb.yaml:5:22: key \"name\" cannot be given with directory\n"
       "D/gslb.yaml:5:28: zone \"x\" is defined twice; first at line 3, column 3\n"
       "D/gslb.yaml:5:31: key \"file\" cannot be given with directory\n"

@@ -426,7 +426,7 @@ static void config_reports_services_that_contradict_themselves(void **state) {
               "- {name: '*.example.com', srv: _http._tcp, members: [{name: m, addresses: [0.0.0.0, 224.0.0.1], "
               "srv_port: 1, weight: 65536}]}\n",
               "F:6:36: ttl.min 10s is longer than ttl.max 5s\n"
-              "F:6:60: members needs at least 1 element\n"
+              "F:6:60: members needs at least 1 element, unless accept is given\n"
               "F:6:69: srv \"https\" is not of the form _service._proto, such as _https._tcp\n"
               "F:7:30: srv is given, but no member has srv_port\n"
               "F:8:32: srv cannot be given for a wildcard\n"

@@ -38,6 +38,27 @@ static void checkpoint_brings_health_to_the_next_boot(void **state) {
   assert_string_equal(names, "* ");
 }
 
+static void checkpoint_brings_leases_and_metrics_but_not_who_is_alive(void **state) {
+  struct fixture *fixture = *state;
+  assert_int_equal(open_store(fixture, STORE_LIVE, STORE_CREATE), STATUS_OK);
+  put(fixture, STORE_DB_LEASES, "app-r1", "lease");
+  put(fixture, STORE_DB_METRICS_AGENT, "app-r1", "report");
+  put(fixture, STORE_DB_BALANCERS, "lb1", "alive");
+  assert_int_equal(store_checkpoint(fixture->store, fixture->directory, 1000, &fixture->err), STATUS_OK);
+  int64_t taken = 0;
+  assert_int_equal(store_restore(fixture->directory, fixture->store, &taken, &fixture->err), STATUS_NODATA);
+  close_store(fixture);
+  char path[128];
+  snprintf(path, sizeof path, "%s/next", fixture->directory);
+  assert_int_equal(store_open(path, STORE_LIVE, STORE_CREATE, &fixture->store, &fixture->err), STATUS_OK);
+  put(fixture, STORE_DB_BALANCERS, "lb2", "alive"); /* found out anew, which does not make the store newer */
+  assert_int_equal(store_restore(fixture->directory, fixture->store, &taken, &fixture->err), STATUS_OK);
+  assert_true(holds(fixture, STORE_DB_LEASES, "app-r1", "lease"));
+  assert_true(holds(fixture, STORE_DB_METRICS_AGENT, "app-r1", "report"));
+  assert_false(holds(fixture, STORE_DB_BALANCERS, "lb1", "alive"));
+  assert_true(holds(fixture, STORE_DB_BALANCERS, "lb2", "alive"));
+}
+
 static void restore_without_checkpoint_or_into_a_filled_store_says_nodata(void **state) {
   struct fixture *fixture = *state;
   int64_t taken = 7;
@@ -103,6 +124,7 @@ static void checkpoint_that_cannot_be_written_leaves_the_old_one(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       STORE_TEST(checkpoint_brings_health_to_the_next_boot),
+      STORE_TEST(checkpoint_brings_leases_and_metrics_but_not_who_is_alive),
       STORE_TEST(restore_without_checkpoint_or_into_a_filled_store_says_nodata),
       STORE_TEST(damaged_checkpoint_is_refused_and_left_alone),
       STORE_TEST(checkpoint_that_cannot_be_written_leaves_the_old_one),

@@ -121,6 +121,33 @@ static void rcode_is_read_from_responses_alone(void **state) {
   assert_string_equal(dns_reply_rcode_text(11, text), "RCODE11");
 }
 
+static void addresses_of_a_name_come_from_any_section(void **state) {
+  (void)state;
+  /* a.b SRV 1 2 80 c.b in the answer; c.b A, C.B AAAA, c.b TXT and b A in the additional section */
+  static const uint8_t message[] = {0,    0,   0x81, 0x80, 0,    1,  0,  1, 0,  0,  0, 4, /* header */
+                                    1,    'a', 1,    'b',  0,    0,  33, 0, 1,            /* question */
+                                    0xc0, 12,  0,    33,   0,    1,  0,  0, 0,  60, 0, 10, 0,   1,   0,   2,
+                                    0,    80,  1,    'c',  0xc0, 14,                                         /* SRV */
+                                    0xc0, 39,  0,    1,    0,    1,  0,  0, 0,  60, 0, 4,  192, 0,   2,   1, /* A */
+                                    1,    'C', 1,    'B',  0,    0,  28, 0, 1,  0,  0, 0,  60,  0,   16,  0x20,
+                                    1,    0xd, 0xb8, 0,    0,    0,  0,  0, 0,  0,  0, 0,  0,   0,   1,   0xc0,
+                                    39,   0,   16,   0,    1,    0,  0,  0, 60, 0,  4, 3,  'x', 'y', 'z', /* TXT */
+                                    0xc0, 14,  0,    1,    0,    1,  0,  0, 0,  60, 0, 4,  192, 0,   2,   9};
+  struct addr found[4];
+  char text[ADDR_TEXT_SIZE];
+  assert_int_equal(dns_reply_addresses(message, sizeof message, "c.b", found, 4), 2);
+  assert_string_equal(addr_format(&found[0], text), "192.0.2.1");
+  assert_string_equal(addr_format(&found[1], text), "2001:db8::1");
+  assert_int_equal(dns_reply_addresses(message, sizeof message, "c.b", found, 1), 1);
+  assert_int_equal(dns_reply_addresses(message, sizeof message, "a.b", found, 4), 0);
+  for (size_t cut = 0; cut < sizeof message; cut++) {
+    uint8_t *part = malloc(cut ? cut : 1);
+    memcpy(part, message, cut);
+    assert_true(dns_reply_addresses(part, cut, "b", found, 4) == 0);
+    free(part);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(addresses_are_compared_as_addresses),
@@ -131,6 +158,7 @@ int main(void) {
       cmocka_unit_test(pointer_loop_is_no_record),
       cmocka_unit_test(counts_that_lie_end_at_the_message),
       cmocka_unit_test(rcode_is_read_from_responses_alone),
+      cmocka_unit_test(addresses_of_a_name_come_from_any_section),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

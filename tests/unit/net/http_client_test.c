@@ -9,6 +9,8 @@
 
 #include "gslb/base/clock.h"
 #include "gslb/net/http_client.h"
+#include "tests/unit/net/certificates.h"
+#include "tests/unit/net/listening.h"
 #include "tests/unit/net/peer.h"
 
 struct scene {
@@ -21,6 +23,8 @@ struct scene {
   char body[256], detail[256];
   size_t body_length;
   uint32_t duration_us;
+  unsigned retry_after_s;
+  char etag[64];
 };
 
 static int set_up(void **state) {
@@ -47,6 +51,8 @@ static void done(void *context, const struct http_reply *reply) {
   scene->status = reply->status;
   scene->body_length = reply->body_length;
   scene->duration_us = reply->duration_us;
+  scene->retry_after_s = reply->retry_after_s;
+  snprintf(scene->etag, sizeof scene->etag, "%s", reply->etag);
   snprintf(scene->body, sizeof scene->body, "%s", reply->body ? reply->body : "");
   snprintf(scene->detail, sizeof scene->detail, "%s", reply->detail);
   if (--scene->left == 0)
@@ -54,7 +60,11 @@ static void done(void *context, const struct http_reply *reply) {
 }
 
 static struct http_request request_to(struct addr address) {
-  return (struct http_request){address, "www.example.com", "/health?full=1", 2000, 4096};
+  return (struct http_request){.address = address,
+                               .host = "www.example.com",
+                               .path = "/health?full=1",
+                               .timeout_ms = 2000,
+                               .body_most = 4096};
 }
 
 static void get(struct scene *scene, struct http_request request) {
@@ -216,6 +226,133 @@ static void many_run_at_once_and_handles_are_used_again(void **state) {
   }
 }
 
+static void method_headers_and_body_are_sent(void **state) {
+  struct scene *scene = *state;
+  static const char *const headers[] = {"Content-Type: application/json", "Authorization: Bearer gslb_x", NULL};
+  answer(scene, "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n");
+  struct http_request request = request_to(scene->peer.addr);
+  request.method = "PUT";
+  request.headers = headers;
+  request.body = "{\"a\":1}";
+  request.body_size = 7;
+  get(scene, request);
+  assert_int_equal(scene->status, 201);
+  assert_memory_equal(scene->peer.request, "PUT /health?full=1 HTTP/1.1\r\n", 29);
+  assert_non_null(strstr(scene->peer.request, "\r\nContent-Type: application/json\r\n"));
+  assert_non_null(strstr(scene->peer.request, "\r\nAuthorization: Bearer gslb_x\r\n"));
+  assert_non_null(strstr(scene->peer.request, "\r\nContent-Length: 7\r\n"));
+  assert_null(strstr(scene->peer.request, "Expect"));
+  assert_non_null(strstr(scene->peer.request, "\r\n\r\n{\"a\":1}"));
+}
+
+static void methods_without_body_say_so(void **state) {
+  struct scene *scene = *state;
+  answer(scene, "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n");
+  struct http_request request = request_to(scene->peer.addr);
+  request.method = "POST";
+  get(scene, request);
+  assert_non_null(strstr(scene->peer.request, "\r\nContent-Length: 0\r\n"));
+  request.method = "DELETE";
+  get(scene, request);
+  assert_memory_equal(scene->peer.request, "DELETE ", 7);
+  assert_null(strstr(scene->peer.request, "Content-"));
+  answer(scene, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n");
+  request.method = "HEAD";
+  get(scene, request);
+  assert_int_equal(scene->outcome, NET_ANSWERED);
+  assert_int_equal(scene->body_length, 0);
+}
+
+static void etag_and_retry_after_are_told(void **state) {
+  struct scene *scene = *state;
+  answer(scene, "HTTP/1.1 429 Too Many Requests\r\netag: \"17\"\r\nRetry-After: 30\r\nContent-Length: 0\r\n\r\n");
+  get(scene, request_to(scene->peer.addr));
+  assert_string_equal(scene->etag, "\"17\"");
+  assert_int_equal(scene->retry_after_s, 30);
+  answer(scene, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+  get(scene, request_to(scene->peer.addr));
+  assert_string_equal(scene->etag, "");
+  assert_int_equal(scene->retry_after_s, 0);
+}
+
+static void connection_is_kept_when_it_may(void **state) {
+  struct scene *scene = *state;
+  answer(scene, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+  scene->peer.keeps_open = true;
+  struct http_request request = request_to(scene->peer.addr);
+  request.may_reuse = true;
+  get(scene, request);
+  struct loop_poll *first = scene->peer.connection_poll;
+  assert_null(strstr(scene->peer.request, "Connection: close"));
+  get(scene, request);
+  assert_ptr_equal(scene->peer.connection_poll, first);
+  request.may_reuse = false;
+  get(scene, request);
+  assert_int_equal(scene->status, 200);
+  assert_ptr_not_equal(scene->peer.connection_poll, first);
+}
+
+static void kept_connection_that_was_closed_is_made_anew(void **state) {
+  struct scene *scene = *state;
+  answer(scene, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+  struct http_request request = request_to(scene->peer.addr);
+  request.may_reuse = true;
+  request.method = "PUT";
+  request.body = "x";
+  request.body_size = 1;
+  for (int i = 0; i < 3; i++) {
+    get(scene, request); /* the peer hangs up after each answer */
+    assert_int_equal(scene->status, 200);
+  }
+}
+
+static void tls_verifies_authority_and_name(void **state) {
+  struct scene *scene = *state;
+  struct certificates made;
+  char ca[160], stranger[160], certificate[160], key[160];
+  certificates_open(&made);
+  struct authority authority = authority_make(&made, "ca"), other = authority_make(&made, "stranger");
+  certificate_make(&made, &authority, "server", "lb", "lb1.example.com", GNUTLS_KP_TLS_WWW_SERVER);
+  certificate_path(&made, "ca", ca);
+  certificate_path(&made, "stranger", stranger);
+  struct http_tls tls = {certificate_path(&made, "server", certificate), certificate_path(&made, "server-key", key),
+                         NULL};
+  struct http_limits limits = {.threads = 1, .connections = 20, .idle_s = 5};
+  struct listening at;
+  struct errbuf err;
+  listening_open(&at);
+  assert_int_equal(http_server_start(at.fd, &limits, &tls, tell_request, NULL, &at.server, &err), STATUS_OK);
+
+  struct http_request request = request_to(at.addr);
+  request.is_tls = true;
+  request.host = "lb1.example.com:8300";
+  request.ca = ca;
+  get(scene, request);
+  assert_string_equal(scene->body, "GET /health tls <> ");
+  request.host = "lb2.example.com";
+  get(scene, request);
+  assert_int_equal(scene->outcome, NET_PROTOCOL);
+  request.is_unverified = true;
+  get(scene, request);
+  assert_int_equal(scene->status, 200);
+  request.is_unverified = false;
+  request.host = "lb1.example.com";
+  request.ca = stranger;
+  get(scene, request);
+  assert_int_equal(scene->outcome, NET_PROTOCOL);
+  request.ca = NULL;
+  get(scene, request);
+  assert_int_equal(scene->outcome, NET_PROTOCOL);
+  request.ca = "/nonexistent";
+  get(scene, request);
+  assert_int_equal(scene->outcome, NET_LOCAL);
+
+  listening_close(&at);
+  authority_release(&authority);
+  authority_release(&other);
+  certificates_close(&made);
+}
+
 #define HTTP_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
@@ -233,6 +370,12 @@ int main(void) {
       HTTP_TEST(what_is_no_http_breaks_the_protocol),
       HTTP_TEST(cancelled_transfer_is_silent),
       HTTP_TEST(many_run_at_once_and_handles_are_used_again),
+      HTTP_TEST(method_headers_and_body_are_sent),
+      HTTP_TEST(methods_without_body_say_so),
+      HTTP_TEST(etag_and_retry_after_are_told),
+      HTTP_TEST(connection_is_kept_when_it_may),
+      HTTP_TEST(kept_connection_that_was_closed_is_made_anew),
+      HTTP_TEST(tls_verifies_authority_and_name),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

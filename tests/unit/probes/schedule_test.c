@@ -18,6 +18,7 @@
 #include "gslb/base/log.h"
 #include "gslb/base/memory.h"
 #include "gslb/model/records.h"
+#include "gslb/model/registration.h"
 #include "gslb/model/store.h"
 #include "probes/schedule.h"
 
@@ -34,6 +35,7 @@ struct scene {
   struct store *store;
   int listeners[2];
   uint16_t port;
+  int interval_ms;
 };
 
 static struct board *board;
@@ -73,7 +75,7 @@ static char *config_text(const struct scene *scene, bool has_b) {
                     "    monitors: [port]\n"
                     "    members:\n"
                     "      - {name: a, addresses: [127.0.0.21]}\n%s",
-                    scene->directory, scene->directory, scene->port, INTERVAL_MS, TIMEOUT_MS, FALL,
+                    scene->directory, scene->directory, scene->port, scene->interval_ms, TIMEOUT_MS, FALL,
                     has_b ? "      - {name: b, addresses: [127.0.0.22]}\n" : "");
 }
 
@@ -81,6 +83,7 @@ static int set_up(void **state) {
   struct scene *scene = calloc(1, sizeof *scene);
   snprintf(scene->directory, sizeof scene->directory, "/tmp/gslb-schedule-XXXXXX");
   assert_non_null(mkdtemp(scene->directory));
+  scene->interval_ms = INTERVAL_MS;
   member_listens(scene, 0);
   member_listens(scene, 1);
   *state = scene;
@@ -172,15 +175,45 @@ static int tear_down(void **state) {
   return result;
 }
 
-static void create_store(struct scene *scene) {
+static void create_one_store(struct scene *scene, enum store_kind kind) {
   struct store *store;
   struct errbuf err = {0};
-  if (store_open(scene->directory, STORE_LIVE, STORE_CREATE, &store, &err) != STATUS_OK)
+  if (store_open(scene->directory, kind, STORE_CREATE, &store, &err) != STATUS_OK)
     fail_msg("%s", err.text);
   store_close(store);
 }
 
-static bool read_record(struct scene *scene, const char *member, struct health_record *record) {
+static void create_store(struct scene *scene) {
+  create_one_store(scene, STORE_DURABLE);
+  create_one_store(scene, STORE_LIVE);
+}
+
+/* Registers a member at 127.0.0.22, or takes it away, as control does. */
+static void change_registration(struct scene *scene, const char *service, const char *id, bool is_there) {
+  struct store *store;
+  struct store_txn *txn;
+  struct record_key key;
+  struct member_record record = {.kind = RESOURCE_SERVER, .address_count = 1, .weight = 1};
+  assert_int_equal(addr_parse("127.0.0.22", &record.addresses[0]), STATUS_OK);
+  assert_int_equal(store_open(scene->directory, STORE_DURABLE, STORE_WRITE, &store, NULL), STATUS_OK);
+  assert_int_equal(store_begin(store, true, &txn, NULL), STATUS_OK);
+  record_key_member(service, id, &key);
+  struct store_bytes row = {key.bytes, key.size};
+  if (is_there) {
+    size_t size;
+    uint8_t *value = member_encode(&record, &size);
+    assert_int_equal(store_put(txn, STORE_DB_MEMBERS, row, (struct store_bytes){value, size}, NULL), STATUS_OK);
+    free(value);
+  } else {
+    assert_int_equal(store_delete(txn, STORE_DB_MEMBERS, row, NULL), STATUS_OK);
+  }
+  assert_int_equal(store_mark_changed(txn, service, NULL), STATUS_OK);
+  assert_int_equal(store_commit(txn, NULL), STATUS_OK);
+  store_close(store);
+  board_ring(board, &bell);
+}
+
+static bool read_record_of(struct scene *scene, const char *service, const char *member, struct health_record *record) {
   struct store_txn *txn;
   struct store_bytes value;
   struct record_key key;
@@ -188,7 +221,7 @@ static bool read_record(struct scene *scene, const char *member, struct health_r
   if (!scene->store)
     assert_int_equal(store_open(scene->directory, STORE_LIVE, STORE_READ, &scene->store, NULL), STATUS_OK);
   addr_parse(strcmp(member, "a") == 0 ? "127.0.0.21" : "127.0.0.22", &addr);
-  record_key_probe("api.example.com", member, &addr, "port", &key);
+  record_key_probe(service, member, &addr, "port", &key);
   assert_int_equal(store_begin(scene->store, false, &txn, NULL), STATUS_OK);
   enum status status = store_get(txn, STORE_DB_HEALTH, (struct store_bytes){key.bytes, key.size}, &value);
   if (status == STATUS_OK)
@@ -197,17 +230,35 @@ static bool read_record(struct scene *scene, const char *member, struct health_r
   return status == STATUS_OK;
 }
 
+static bool read_record(struct scene *scene, const char *member, struct health_record *record) {
+  return read_record_of(scene, "api.example.com", member, record);
+}
+
 /* Looks whenever the bell rings, and each few milliseconds for what does not ring it. */
-static struct health_record await_record(struct scene *scene, const char *member, enum health health, uint64_t passed) {
+static struct health_record await_record_of(struct scene *scene, const char *service, const char *member,
+                                            enum health health, uint64_t passed) {
   int64_t end_ms = mono_now_ms() + PATIENCE_MS;
   struct health_record record = {0};
   struct pollfd ear = {.fd = bell.ears[BOARD_EAR_DNS], .events = POLLIN};
-  while (!read_record(scene, member, &record) || record.state != health || record.passed < passed) {
+  while (!read_record_of(scene, service, member, &record) || record.state != health || record.passed < passed) {
     assert_true(mono_now_ms() < end_ms);
     poll(&ear, 1, 5);
     board_hear(&bell, BOARD_EAR_DNS);
   }
   return record;
+}
+
+static struct health_record await_record(struct scene *scene, const char *member, enum health health, uint64_t passed) {
+  return await_record_of(scene, "api.example.com", member, health, passed);
+}
+
+static void await_no_record(struct scene *scene, const char *service, const char *member) {
+  int64_t end_ms = mono_now_ms() + PATIENCE_MS;
+  struct health_record record;
+  while (read_record_of(scene, service, member, &record)) {
+    assert_true(mono_now_ms() < end_ms);
+    poll(NULL, 0, 5);
+  }
 }
 
 static void dead_member_is_down_within_the_promised_time(void **state) {
@@ -293,6 +344,110 @@ static void rows_of_what_is_no_longer_configured_go_at_start(void **state) {
   assert_true(read_record(scene, "a", &record));
 }
 
+/* The configured text, with services that take registrations. */
+static char *accepting_text(const struct scene *scene) {
+  char *text = config_text(scene, false);
+  char *longer = mem_format("%s"
+                            "  - {name: app.example.com, monitors: [port], when_down: empty, accept: {tokens: [app]}}\n"
+                            "  - {name: \"*.apps.example.com\", monitors: [port], when_down: empty, "
+                            "accept: {tokens: [app], services: 4}}\n",
+                            text);
+  free(text);
+  return longer;
+}
+
+static void registered_member_is_probed_at_once(void **state) {
+  struct scene *scene = *state;
+  scene->interval_ms = 5000;
+  create_store(scene);
+  start_with(scene, accepting_text(scene), 0);
+  await_message(scene, CHANNEL_READY, 1);
+  int64_t began_ms = mono_now_ms();
+  change_registration(scene, "app.example.com", "app-r1", true);
+  await_record_of(scene, "app.example.com", "app-r1", HEALTH_UP, 1);
+  assert_in_range(mono_now_ms() - began_ms, 0, 1000);
+  change_registration(scene, "one.apps.example.com", "app-r2", true);
+  await_record_of(scene, "one.apps.example.com", "app-r2", HEALTH_UP, 1);
+  assert_in_range(mono_now_ms() - began_ms, 0, 2000);
+  stop(scene);
+}
+
+static void member_that_goes_is_no_longer_probed(void **state) {
+  struct scene *scene = *state;
+  create_store(scene);
+  change_registration(scene, "app.example.com", "app-r1", true);
+  change_registration(scene, "app.example.com", "app-r2", true);
+  change_registration(scene, "one.apps.example.com", "app-r3", true);
+  start_with(scene, accepting_text(scene), 0);
+  await_message(scene, CHANNEL_READY, 1);
+  await_record_of(scene, "app.example.com", "app-r1", HEALTH_UP, 1);
+  struct health_record before = await_record_of(scene, "app.example.com", "app-r2", HEALTH_UP, 1);
+  await_record_of(scene, "one.apps.example.com", "app-r3", HEALTH_UP, 1);
+  change_registration(scene, "app.example.com", "app-r1", false);
+  change_registration(scene, "one.apps.example.com", "app-r3", false);
+  await_no_record(scene, "app.example.com", "app-r1");
+  await_no_record(scene, "one.apps.example.com", "app-r3");
+  struct health_record after = await_record_of(scene, "app.example.com", "app-r2", HEALTH_UP, before.passed + 3);
+  assert_int_equal(after.since_ms, before.since_ms);
+  struct health_record record;
+  assert_false(read_record_of(scene, "app.example.com", "app-r1", &record));
+  stop(scene);
+}
+
+static void reload_and_restart_keep_what_is_known_of_registered_members(void **state) {
+  struct scene *scene = *state;
+  create_store(scene);
+  change_registration(scene, "app.example.com", "app-r1", true);
+  start_with(scene, accepting_text(scene), 0);
+  await_message(scene, CHANNEL_READY, 1);
+  struct health_record before = await_record_of(scene, "app.example.com", "app-r1", HEALTH_UP, 2);
+  char *text = accepting_text(scene);
+  send_config(scene, text, 2);
+  free(text);
+  await_message(scene, CHANNEL_TAKEN, 2);
+  struct health_record after = await_record_of(scene, "app.example.com", "app-r1", HEALTH_UP, before.passed + 2);
+  assert_int_equal(after.since_ms, before.since_ms);
+  stop(scene);
+  start_with(scene, accepting_text(scene), 0);
+  await_message(scene, CHANNEL_READY, 1);
+  after = await_record_of(scene, "app.example.com", "app-r1", HEALTH_UP, after.passed + 2);
+  assert_int_equal(after.since_ms, before.since_ms);
+  text = config_text(scene, false);
+  send_config(scene, text, 2);
+  free(text);
+  await_message(scene, CHANNEL_TAKEN, 2);
+  await_no_record(scene, "app.example.com", "app-r1");
+  stop(scene);
+}
+
+static void rows_of_registered_members_stay_while_registrations_cannot_be_read(void **state) {
+  struct scene *scene = *state;
+  struct health_record record;
+  create_store(scene);
+  change_registration(scene, "app.example.com", "app-r1", true);
+  start_with(scene, accepting_text(scene), 0);
+  await_message(scene, CHANNEL_READY, 1);
+  struct health_record before = await_record_of(scene, "app.example.com", "app-r1", HEALTH_UP, 1);
+  stop(scene);
+  char from[96], to[96];
+  snprintf(from, sizeof from, "%s/store", scene->directory);
+  snprintf(to, sizeof to, "%s/away", scene->directory);
+  assert_int_equal(rename(from, to), 0);
+  int64_t results = atomic_load(&board->gauges[BOARD_PROBE_RESULTS]);
+  start_with(scene, accepting_text(scene), 0);
+  await_message(scene, CHANNEL_READY, 1);
+  int64_t end_ms = mono_now_ms() + PATIENCE_MS;
+  while (atomic_load(&board->gauges[BOARD_PROBE_RESULTS]) < results + 3) {
+    assert_true(mono_now_ms() < end_ms);
+    poll(NULL, 0, 5);
+  }
+  assert_true(read_record_of(scene, "app.example.com", "app-r1", &record));
+  assert_int_equal(rename(to, from), 0);
+  record = await_record_of(scene, "app.example.com", "app-r1", HEALTH_UP, before.passed + 2);
+  assert_int_equal(record.since_ms, before.since_ms);
+  stop(scene);
+}
+
 static void process_lives_without_a_store_and_writes_when_there_is_one(void **state) {
   struct scene *scene = *state;
   int64_t before = atomic_load(&board->gauges[BOARD_PROBE_RESULTS]);
@@ -354,6 +509,10 @@ int main(void) {
       SCHEDULE_TEST(state_goes_on_over_a_restart),
       SCHEDULE_TEST(reload_keeps_what_stays_and_drops_what_goes),
       SCHEDULE_TEST(rows_of_what_is_no_longer_configured_go_at_start),
+      SCHEDULE_TEST(registered_member_is_probed_at_once),
+      SCHEDULE_TEST(member_that_goes_is_no_longer_probed),
+      SCHEDULE_TEST(reload_and_restart_keep_what_is_known_of_registered_members),
+      SCHEDULE_TEST(rows_of_registered_members_stay_while_registrations_cannot_be_read),
       SCHEDULE_TEST(no_more_run_at_once_than_there_is_room_for),
       SCHEDULE_TEST(process_lives_without_a_store_and_writes_when_there_is_one),
   };

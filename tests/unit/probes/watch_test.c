@@ -27,8 +27,10 @@ static int set_up(void **state) {
   addr_parse("127.0.0.11", &scene->addresses[0]);
   addr_parse("::1", &scene->addresses[1]);
   addr_parse("127.0.0.12", &scene->addresses[2]);
-  scene->members[0] = (struct config_member){.name = "m1", .addresses = scene->addresses, .address_count = 2};
-  scene->members[1] = (struct config_member){.name = "m2", .addresses = scene->addresses + 2, .address_count = 1};
+  scene->members[0] =
+      (struct config_member){.name = "m1", .addresses = scene->addresses, .address_count = 2, .monitors = 3};
+  scene->members[1] =
+      (struct config_member){.name = "m2", .addresses = scene->addresses + 2, .address_count = 1, .monitors = 3};
   struct config_service both = {.name = "b.example.com",
                                 .monitors = monitor_indices,
                                 .monitor_count = 2,
@@ -52,31 +54,59 @@ static int tear_down(void **state) {
 
 static void each_address_is_watched_by_each_monitor_of_its_service(void **state) {
   struct scene *scene = *state;
-  watch_list_build(&scene->config, &scene->list);
-  assert_int_equal(scene->list.count, 9);
+  watch_list_build(&scene->config, &scene->services[0], &scene->list);
+  assert_int_equal(scene->list.count, 6);
   for (size_t i = 0; i < scene->list.count; i++) {
     struct watch *watch = scene->list.items[i];
     assert_ptr_equal(watch_list_find(&scene->list, &watch->item.key), watch);
     assert_int_equal(watch->target.address.port, watch->target.monitor->port);
     /* the journal reads the service's name off the key */
     assert_string_equal((const char *)watch->item.key.bytes, watch->target.service);
+    assert_true(strcmp(watch_member(watch), "m1") == 0 || strcmp(watch_member(watch), "m2") == 0);
   }
   struct record_key key;
   record_key_probe("a.example.com", "m1", &scene->addresses[0], "port", &key);
   assert_null(watch_list_find(&scene->list, &key));
 }
 
-static void what_is_named_twice_is_watched_once(void **state) {
+static void monitor_that_does_not_apply_to_a_member_does_not_watch_it(void **state) {
   struct scene *scene = *state;
-  scene->services[1].name = "b.example.com";
-  watch_list_build(&scene->config, &scene->list);
-  assert_int_equal(scene->list.count, 6);
+  scene->members[0].monitors = 2;
+  scene->members[1].monitors = 0;
+  watch_list_build(&scene->config, &scene->services[0], &scene->list);
+  assert_int_equal(scene->list.count, 2);
+  assert_string_equal(scene->list.items[0]->target.monitor->name, "port");
+  assert_string_equal(watch_member(scene->list.items[0]), "m1");
 }
 
-static void empty_configuration_has_no_watches(void **state) {
+static void what_is_named_twice_is_watched_once(void **state) {
   struct scene *scene = *state;
-  scene->config.service_count = 0;
-  watch_list_build(&scene->config, &scene->list);
+  scene->members[1] = scene->members[0];
+  watch_list_build(&scene->config, &scene->services[0], &scene->list);
+  assert_int_equal(scene->list.count, 4);
+}
+
+static void list_needs_no_names_of_the_service_that_it_was_built_from(void **state) {
+  struct scene *scene = *state;
+  char service[] = "b.example.com", member[] = "m1";
+  scene->services[0].name = service;
+  scene->members[0].name = member;
+  watch_list_build(&scene->config, &scene->services[0], &scene->list);
+  memset(service, 'x', sizeof service - 1);
+  memset(member, 'x', sizeof member - 1);
+  assert_string_equal(scene->list.items[0]->target.service, "b.example.com");
+  assert_string_equal(watch_member(scene->list.items[0]), "m1");
+}
+
+static void vacancies_and_patterns_have_no_watches(void **state) {
+  struct scene *scene = *state;
+  struct config_service vacancy = scene->services[0], pattern = scene->services[0];
+  vacancy.name = "";
+  watch_list_build(&scene->config, &vacancy, &scene->list);
+  assert_int_equal(scene->list.count, 0);
+  pattern.accept.services_most = 4;
+  pattern.pattern = CONFIG_NO_PATTERN;
+  watch_list_build(&scene->config, &pattern, &scene->list);
   assert_int_equal(scene->list.count, 0);
   struct record_key key;
   record_key_service("a", &key);
@@ -86,7 +116,7 @@ static void empty_configuration_has_no_watches(void **state) {
 static void changed_monitor_is_not_alike(void **state) {
   struct scene *scene = *state;
   struct config_monitor other = scene->monitors[0];
-  watch_list_build(&scene->config, &scene->list);
+  watch_list_build(&scene->config, &scene->services[0], &scene->list);
   struct watch *watch = scene->list.items[0];
   watch->target.monitor = &scene->monitors[0];
   struct watch copy = *watch;
@@ -110,7 +140,9 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       WATCH_TEST(each_address_is_watched_by_each_monitor_of_its_service),
       WATCH_TEST(what_is_named_twice_is_watched_once),
-      WATCH_TEST(empty_configuration_has_no_watches),
+      WATCH_TEST(monitor_that_does_not_apply_to_a_member_does_not_watch_it),
+      WATCH_TEST(list_needs_no_names_of_the_service_that_it_was_built_from),
+      WATCH_TEST(vacancies_and_patterns_have_no_watches),
       WATCH_TEST(changed_monitor_is_not_alike),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

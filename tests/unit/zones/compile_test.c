@@ -14,7 +14,7 @@
 
 #include "gslb/base/memory.h"
 #include "zones/image.h"
-#include "zones/name.h"
+#include "gslb/model/name.h"
 
 #define ZONES_MOST 3
 #define SERVICES_MOST 3
@@ -77,7 +77,8 @@ static struct config_service *add_service(struct fixture *fixture, const char *n
   size_t index = fixture->config.service_count++;
   assert_true(index < SERVICES_MOST);
   int line = 10 * (int)(index + 1);
-  fixture->services[index] = (struct config_service){.pos = {.line = line, .column = 3},
+  fixture->services[index] = (struct config_service){.pattern = CONFIG_NO_PATTERN,
+                                                     .pos = {.line = line, .column = 3},
                                                      .name = name,
                                                      .srv = srv,
                                                      .srv_pos = {.line = line + 1, .column = 3},

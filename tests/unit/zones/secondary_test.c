@@ -350,7 +350,10 @@ static const struct image_node *look_up(const struct image *image, const char *t
 }
 
 static void add_service(struct fixture *fixture) {
-  fixture->service = (struct config_service){.name = "www.example.org", .members = &fixture->member, .member_count = 1};
+  fixture->service = (struct config_service){.name = "www.example.org",
+                                             .pattern = CONFIG_NO_PATTERN,
+                                             .members = &fixture->member,
+                                             .member_count = 1};
   fixture->member = (struct config_member){.name = "m", .addresses = &fixture->address, .address_count = 1};
   fixture->config.service_count = 1;
 }

@@ -1,0 +1,36 @@
+/* gslb/admin/resource_shown.h
+ * What the interface shows of a registered resource and tells it, as JSON, as docs/api.md describes it. Any thread.
+ * Functions that return JSON return a new reference, never NULL. */
+#ifndef GSLB_ADMIN_RESOURCE_SHOWN_H
+#define GSLB_ADMIN_RESOURCE_SHOWN_H
+
+#include <stdint.h>
+
+#include "discovery/balancers.h"
+#include "gslb/model/registration.h"
+
+#define RESOURCE_RENEW_MOST_MS 60000 /* a report of load that is older says little */
+
+struct json_t;
+
+int64_t resource_renew_ms(int64_t lease_ms);
+/* How long after a renewal the next one should come: a third of the lease, so that two may be lost. lease_ms 0:
+ * unlimited. */
+
+struct json_t *resource_shown(const char *id, const struct resource_record *resource, const struct lease_record *lease);
+/* The registration with its defaults, what the registry knows of it, and its lease; without notice_key. */
+
+struct json_t *resource_removed(int64_t until_ms, const char *why);
+/* What is told of a removal; until_ms 0: until it is allowed again. */
+
+void resource_add_advice(struct json_t *document, struct balancers *balancers);
+/* What to report, which other balancers take registrations, and what it should do: "report", "balancers",
+ * "directive". balancers NULL: there are no others. */
+
+struct json_t *resource_renewed(const struct lease_record *lease, int64_t lease_ms, struct balancers *balancers);
+/* The answer to a status. lease_ms 0: unlimited. */
+
+struct json_t *resource_metrics(const struct metrics_record *metrics);
+/* {name: value}. */
+
+#endif

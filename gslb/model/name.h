@@ -1,0 +1,46 @@
+/* gslb/model/name.h
+ * Domain names in wire form (RFC 1035 section 3.1): at most 255 bytes, labels of at most 63, the root as one zero byte.
+ * Names kept or compared by gslb are lower case (ASCII only, RFC 4343) and never compressed. Values; any thread. */
+#ifndef GSLB_MODEL_NAME_H
+#define GSLB_MODEL_NAME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gslb/base/status.h"
+
+#define NAME_SIZE_MOST 255u
+#define NAME_LABEL_MOST 63u
+#define NAME_TEXT_SIZE 1025u /* every byte escaped, and the end */
+
+struct name {
+  uint8_t size; /* wire length with the root's zero byte; 0: no name */
+  uint8_t wire[NAME_SIZE_MOST];
+};
+
+enum status name_from_text(const char *text, struct name *out);
+/* Presentation form with \. and \DDD escapes; the last dot is optional; lower-cased. STATUS_INVALID: an empty or too
+ * long label, a name too long, a bad escape; *out untouched. */
+const char *name_to_text(const uint8_t *wire, char text[NAME_TEXT_SIZE]);
+/* Without the last dot, "." for the root; returns text. */
+
+static inline uint8_t name_lower(uint8_t byte) {
+  return byte >= 'A' && byte <= 'Z' ? byte | 0x20 : byte;
+}
+
+uint64_t name_hash(const uint8_t *wire, size_t size);
+/* Of a lower-case name. The same in every process of one build; not keyed: stored are configured names, and of those that
+ * registrations bring a bounded number. */
+
+size_t name_size(const uint8_t *wire);
+/* Of a well-formed name. */
+bool name_is_below(const uint8_t *wire, size_t size, const uint8_t *apex, size_t apex_size);
+/* Whether the name is apex or below it, on a label boundary. */
+enum status name_join(const char *prefix, const struct name *base, struct name *out);
+/* prefix (presentation form, no last dot) and then base. STATUS_INVALID: prefix is no name, or together they are too
+ * long; *out untouched. */
+unsigned name_label_count(const uint8_t *wire);
+/* Without the root. */
+
+#endif
