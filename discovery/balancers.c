@@ -128,7 +128,7 @@ int64_t balancers_linger_ms(struct balancers *balancers) {
   for (size_t i = 0; i < balancers->peers.count && !has_other; i++)
     has_other = balancers->peers.items[i]->record.is_alive && balancers->peers.items[i]->record.is_accepting;
   int64_t left_ms = balancers->ordered_ms + balancers->leave_most_ms - mono_now_ms();
-  bool has_reason = balancers->going == GOING_ORDERED && has_other && totals.live + totals.stale > 0;
+  bool has_reason = balancers->going == GOING_ORDERED && has_other && totals.live + totals.stale > totals.moved;
   pthread_mutex_unlock(&balancers->lock);
   return has_reason && left_ms > 0 ? left_ms : 0;
 }
@@ -245,6 +245,9 @@ static void peer_answered(void *context, const struct http_reply *reply) {
     if (strcmp(before, after) != 0)
       tell_event(balancers, peer->identity, before, after, peer->record.reason);
   }
+  /* one that was never there turns nothing, and would be missing without a word */
+  if (!peer->record.is_alive && peer->failures == PEER_FALL && strcmp(before, "away") == 0)
+    log_warning("balancer %s is away: %s", peer->identity, peer->record.reason);
   write_rows(balancers);
   pthread_mutex_unlock(&balancers->lock);
 }

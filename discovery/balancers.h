@@ -38,8 +38,9 @@ void balancers_configure(struct balancers *balancers, const struct config *confi
  * concerned ("services" in the directive); all are told, without "services", when the listener is taken away. */
 
 void balancers_go(struct balancers *balancers, int64_t until_ms);
-/* This balancer is about to go away (0: for good): takes no registrations from now on, tells every resource, naming
- * others. Returns at once. */
+/* This balancer is about to go away (0: for good): is named to no resource from now on, tells every resource, naming
+ * others. Who registers all the same is taken and told to go in the answer: there may be nobody else. Returns at
+ * once. */
 int64_t balancers_linger_ms(struct balancers *balancers);
 /* While it goes: how much longer to keep serving, at most control.leave; 0 as soon as no resource is left or no other
  * balancer is alive. */
@@ -58,7 +59,7 @@ struct json_t *balancers_document(struct balancers *balancers);
 struct json_t *balancers_own(struct balancers *balancers);
 /* GET /v1/balancer: {"identity","accepting","leaves_at","returns_at"}. */
 struct json_t *balancers_others(struct balancers *balancers);
-/* For answers to resources: a new array of {"identity","url"} of live peers that accept. */
+/* For answers to resources: a new array of {"identity","url","priority","weight"} of live peers that accept. */
 struct json_t *balancers_directive(struct balancers *balancers);
 /* What resources are told while this balancer goes: {"kind":"leave","until_at":…,"balancers":[…]}, or NULL. */
 

@@ -17,8 +17,10 @@ json_t *balancers_show_others(const struct balancers *balancers) {
   for (size_t i = 0; i < balancers->peers.count; i++) {
     const struct peer *peer = balancers->peers.items[i];
     if (peer->record.is_alive && peer->record.is_accepting)
-      json_array_append_new(others, value_must(json_pack("{s:o, s:o}", "identity", value_text(peer->identity), "url",
-                                                         show_url(&peer->record))));
+      json_array_append_new(others,
+                            value_must(json_pack("{s:o, s:o, s:i, s:i}", "identity", value_text(peer->identity), "url",
+                                                 show_url(&peer->record), "priority", (int)peer->record.priority,
+                                                 "weight", (int)peer->record.weight)));
   }
   return others;
 }

@@ -92,7 +92,10 @@ static void draw_by_weight(struct finder_target *targets, size_t count, struct r
     uint32_t sum = 0, running = 0;
     for (size_t i = first; i < count; i++)
       sum += targets[i].weight;
-    uint32_t drawn = random_below(random, sum + 1);
+    /* zero, which RFC 2782 draws too, is only for those without weight: among small weights it would be a large share
+     */
+    bool has_weightless = targets[first].weight == 0;
+    uint32_t drawn = has_weightless ? random_below(random, sum + 1) : 1 + random_below(random, sum);
     size_t chosen = first;
     for (size_t i = first; i < count; i++) {
       running += targets[i].weight;

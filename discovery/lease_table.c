@@ -21,6 +21,7 @@ struct lease_table {
     size_t count;
   } queues[LEASE_WRITES];
   size_t counts[LEASE_ENDED + 1];
+  size_t moved; /* of those that have not ended */
 };
 
 static int compare_ids(const void *a, const void *b) {
@@ -166,11 +167,18 @@ static void join_services(struct lease_table *table, struct lease *lease, const 
 
 /* States. */
 
+static void set_moved(struct lease_table *table, struct lease *lease, bool is_moved) {
+  table->moved += (size_t)is_moved - (size_t)lease->record.is_moved;
+  lease->record.is_moved = is_moved;
+}
+
 static void enter(struct lease_table *table, struct lease *lease, enum lease_state state, int64_t now_ms) {
   table->counts[lease->record.state]--;
   table->counts[state]++;
   lease->record.state = state;
   lease->record.since_ms = now_ms;
+  if (state == LEASE_ENDED)
+    set_moved(table, lease, false);
 }
 
 static void begin_anew(struct lease *lease, uint64_t epoch) {
@@ -183,6 +191,7 @@ static void begin_anew(struct lease *lease, uint64_t epoch) {
 }
 
 static void extend(struct lease_table *table, struct lease *lease, int64_t now_ms) {
+  set_moved(table, lease, false);
   lease->record.renewed_ms = now_ms;
   lease->record.end_ms = lease->period_ms ? now_ms + lease->period_ms : 0;
   set_due(table, lease, lease->period_ms ? lease->record.end_ms : INT64_MAX);
@@ -217,6 +226,7 @@ struct lease *lease_table_grant(struct lease_table *table, const char *id, const
   if (!lease)
     lease = make_lease(table, id, now_ms);
   if (lease->record.epoch != terms->epoch) {
+    set_moved(table, lease, false);
     begin_anew(lease, terms->epoch);
     lease->record.since_ms = now_ms;
   }
@@ -250,6 +260,7 @@ void lease_table_drop(struct lease_table *table, struct lease *lease) {
   leave_queue(table, lease);
   set_due(table, lease, INT64_MAX);
   leave_services(table, lease);
+  set_moved(table, lease, false);
   table->counts[lease->record.state]--;
   tdelete(lease, &table->by_id, compare_ids);
   free_lease(lease);
@@ -266,6 +277,21 @@ bool lease_table_renew(struct lease_table *table, struct lease *lease, int64_t n
     enter(table, lease, LEASE_LIVE, now_ms);
   extend(table, lease, now_ms);
   return is_change;
+}
+
+void lease_table_move(struct lease_table *table, struct lease *lease) {
+  assert(lease->record.state != LEASE_ENDED);
+  set_moved(table, lease, true);
+}
+
+void lease_table_resume_moved(struct lease_table *table, struct lease *lease, int64_t end_ms) {
+  lease_table_move(table, lease);
+  lease->record.end_ms = end_ms;
+  set_due(table, lease, end_ms);
+}
+
+size_t lease_table_moved(const struct lease_table *table) {
+  return table->moved;
 }
 
 /* The end. */
@@ -292,7 +318,7 @@ static bool is_in_doubt(struct lease_service *service, int64_t now_ms) {
 static uint32_t find_doubts(struct lease *lease, int64_t now_ms) {
   uint32_t doubts = 0;
   for (size_t i = 0; i < lease->service_count; i++)
-    if (is_in_doubt(lease->services[i].service, now_ms))
+    if (lease->record.is_moved || is_in_doubt(lease->services[i].service, now_ms))
       doubts |= 1u << i;
   if (doubts) {
     lease->doubt_ms = now_ms;

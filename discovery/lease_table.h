@@ -13,6 +13,8 @@
  *  - A stale lease is looked at every LEASE_LOOK_MS. It ends when its probes fail; when no service of its was in doubt
  *    for one period P, since the others came back and so it could have, too; and at the latest
  *    REGISTRY_STALE_MOST_MS after it became stale. Renewing makes it live again.
+ *  - A lease whose resource moved to another balancer counts as in doubt at all its services: it is silent because we
+ *    sent it away, so its probes decide how long clients are still sent to it from here.
  */
 #ifndef GSLB_DISCOVERY_LEASE_TABLE_H
 #define GSLB_DISCOVERY_LEASE_TABLE_H
@@ -88,6 +90,12 @@ size_t lease_table_count(const struct lease_table *table, enum lease_state state
 
 bool lease_table_renew(struct lease_table *table, struct lease *lease, int64_t now_ms);
 /* Live or stale: live for one period from now. Whether its state changed. */
+
+void lease_table_move(struct lease_table *table, struct lease *lease);
+/* Its resource is with another balancer now and renews no more here; renewing takes that back. */
+void lease_table_resume_moved(struct lease_table *table, struct lease *lease, int64_t end_ms);
+/* Likewise after a restart: it had moved before, and ended or ends then, without a period of grace. */
+size_t lease_table_moved(const struct lease_table *table);
 
 struct lease_case { /* a lease whose time has come */
   struct lease *lease;

@@ -103,7 +103,9 @@ static bool load_resource(void *context, struct store_bytes key, struct store_by
 
 static enum status load_resources(struct registry *registry, struct errbuf *err) {
   struct store_txn *txn;
-  enum status status = store_begin(registry->links.durable, false, &txn, err);
+  /* to write, though nothing is written: where a writer was killed between the writing of its commit and the telling of
+   * it, readers would see the state before until the next writer comes, and these registrations would have no lease */
+  enum status status = store_begin(registry->links.durable, true, &txn, err);
   if (status)
     return status;
   struct loading loading = {registry, house_now_ms(registry->links.house), 0};
@@ -133,7 +135,8 @@ static struct lease *remember(struct remembering *remembering, struct store_byte
 }
 
 static bool remember_lease(void *context, struct store_bytes key, struct store_bytes value) {
-  struct lease *lease = remember(context, key);
+  struct remembering *remembering = context;
+  struct lease *lease = remember(remembering, key);
   struct lease_record record;
   if (!lease || lease_decode(value.data, value.size, &record) != STATUS_OK || record.epoch != lease->record.epoch)
     return true;
@@ -141,6 +144,8 @@ static bool remember_lease(void *context, struct store_bytes key, struct store_b
   lease->record.self = record.self;
   memcpy(lease->record.self_reason, record.self_reason, sizeof record.self_reason);
   lease->record.utilization = lease->told_utilization = record.utilization;
+  if (record.is_moved && lease->period_ms > 0)
+    lease_table_resume_moved(remembering->registry->table, lease, record.end_ms);
   return true;
 }
 
@@ -299,7 +304,7 @@ static enum status find_lease(struct registry *registry, const char *id, const s
   struct lease *lease = lease_table_find(registry->table, id);
   const json_t *removed = lease ? NULL : json_object_get(registry->removed, id);
   if (removed && (json_integer_value(removed) == 0 || now_ms < json_integer_value(removed)))
-    return errbuf_set(err, STATUS_NODATA, "removed by an operator");
+    return errbuf_set(err, STATUS_NODATA, "removed by an operator: register again to be told why");
   if (!lease)
     return errbuf_set(err, STATUS_NOTFOUND, "there is no lease of this resource");
   if (!registry_may_touch(call->principal, id, lease->owner))
@@ -419,12 +424,44 @@ enum status registry_status(struct registry *registry, const struct registry_cal
   return status;
 }
 
+static enum status move(struct registry *registry, const struct registry_call *call, struct registry_outcome *outcome,
+                        struct errbuf *err) {
+  struct lease *lease = lease_table_find(registry->table, call->id);
+  if (registry->is_stopping)
+    return errbuf_set(err, STATUS_IO, "the process is stopping");
+  if (!lease || lease->record.state == LEASE_ENDED)
+    return errbuf_set(err, STATUS_NOTFOUND, "there is no lease of this resource");
+  if (!registry_may_touch(call->principal, call->id, lease->owner))
+    return errbuf_set(err, STATUS_FORBIDDEN, "%s belongs to another", call->id);
+  if (lease->period_ms == 0)
+    return errbuf_set(err, STATUS_RANGE, "the lease of %s has no end", call->id);
+  lease_table_move(registry->table, lease);
+  lease_table_queue(registry->table, lease, LEASE_WRITE_SOON);
+  pthread_cond_signal(&registry->wake);
+  outcome->lease = lease->record;
+  outcome->until_ms = lease->record.end_ms;
+  return STATUS_OK;
+}
+
+enum status registry_move(struct registry *registry, const struct registry_call *call,
+                          struct registry_outcome *outcome) {
+  struct errbuf err = {""};
+  *outcome = (struct registry_outcome){0};
+  pthread_mutex_lock(&registry->lock);
+  outcome->status = move(registry, call, outcome, &err);
+  pthread_mutex_unlock(&registry->lock);
+  snprintf(outcome->reason, sizeof outcome->reason, "%.*s", (int)sizeof outcome->reason - 1, err.text);
+  outcome->text = outcome->reason;
+  return outcome->status;
+}
+
 void registry_totals(struct registry *registry, struct registry_totals *out) {
   int64_t now_ms = house_now_ms(registry->links.house);
   pthread_mutex_lock(&registry->lock);
   *out = registry->totals;
   out->live = lease_table_count(registry->table, LEASE_LIVE);
   out->stale = lease_table_count(registry->table, LEASE_STALE);
+  out->moved = lease_table_moved(registry->table);
   const char *id;
   json_t *until;
   json_object_foreach(registry->removed, id, until) out->removed +=

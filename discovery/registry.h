@@ -26,7 +26,8 @@ struct registry;
 
 typedef void registry_ring(void *context);
 typedef void registry_probed(void *context, const char *service, const char *id, bool *passes);
-/* Whether the probes of a registered member pass now, or it has none and so nothing speaks against it. Any thread. */
+/* Whether the probes of a registered member pass now; not when it has none, so that nothing speaks for it. Any thread.
+ */
 
 struct registry_links { /* borrowed until registry_stop */
   struct committer *committer;
@@ -94,6 +95,12 @@ enum status registry_status(struct registry *registry, const struct registry_cal
 /* Renews and takes the report over; at once, without a store (but for one reading after registry_configure).
  * outcome->resource has revision, epoch and lease_ms only. A report without any number leaves the last one. */
 
+enum status registry_move(struct registry *registry, const struct registry_call *call,
+                          struct registry_outcome *outcome);
+/* The resource is with another balancer now, since this one told it to go: it renews here no more, and clients are
+ * still sent to it until its lease ends, and after that for as long as its probes pass (discovery/lease_table). At
+ * once, in memory. STATUS_NOTFOUND: there is no lease. STATUS_RANGE: it has no end, so deregister it. */
+
 void registry_deregister(struct registry *registry, const struct registry_call *call, registry_done *done,
                          void *context);
 /* DELETE by the resource's owner. Not there: STATUS_NODATA in the outcome (204). */
@@ -124,6 +131,7 @@ enum status registry_get(struct registry *registry, const char *id, struct arena
 
 struct registry_totals {
   uint64_t live, stale, removed;
+  uint64_t moved; /* of the live and stale ones: with another balancer now */
   uint64_t registered, renewed, expired, deregistered, refused; /* since the start */
 };
 void registry_totals(struct registry *registry, struct registry_totals *out);

@@ -29,7 +29,7 @@ static bool serves(const struct lease *lease, const char *service) {
 /* Under the lock. lease NULL: removed, so only what its row says is known of it. */
 static bool passes(const struct registry_filter *filter, const struct resource_record *resource,
                    const struct lease *lease) {
-  const char *state = lease ? lease_state_name(lease->record.state) : "removed";
+  const char *state = lease ? lease_word(&lease->record) : "removed";
   return (!filter->state || strcmp(filter->state, state) == 0) &&
          (!filter->owner || strcmp(filter->owner, resource->owner) == 0) &&
          (!filter->service || (lease && serves(lease, filter->service))) &&

@@ -57,7 +57,7 @@ static unsigned count_links(const struct session *session, unsigned states) {
 
 #define TAKEN (1u << LINK_NEW | 1u << LINK_LIVE | 1u << LINK_REMOVED)
 
-void session_avoid(struct session *session, const struct finder_target *target, int64_t for_ms) {
+void session_avoid(struct session *session, const struct finder_target *target, enum avoid_why why, int64_t for_ms) {
   int64_t now = mono_now_ms();
   size_t kept = 0;
   for (size_t i = 0; i < session->avoided_count; i++)
@@ -68,13 +68,18 @@ void session_avoid(struct session *session, const struct finder_target *target, 
     return;
   session->avoided =
       mem_grow(session->avoided, &session->avoided_capacity, session->avoided_count + 1, sizeof *session->avoided);
-  session->avoided[session->avoided_count++] = (struct avoided){.target = *target, .until_ms = now + for_ms};
+  session->avoided[session->avoided_count++] =
+      (struct avoided){.target = *target, .why = why, .until_ms = now + for_ms};
 }
 
 static bool may_try(const struct session *session, const struct finder_target *target) {
   int64_t now = mono_now_ms();
+  /* SRV records may be older than the word of a balancer that went, but not than that of one that names it, and any is
+   * better than none */
+  bool is_back = session->are_named || !count_links(session, 1u << LINK_LIVE | 1u << LINK_MOVING);
   for (size_t i = 0; i < session->avoided_count; i++)
-    if (session->avoided[i].until_ms > now && target_is_same(&session->avoided[i].target, target))
+    if (session->avoided[i].until_ms > now && target_is_same(&session->avoided[i].target, target) &&
+        !(is_back && session->avoided[i].why == AVOID_LEFT))
       return false;
   for (const struct link *link = session->links; link; link = link->next)
     if (link_is_at(link, target))
@@ -101,7 +106,6 @@ static void found(void *context, enum status status, const struct finder_target 
                   const char *detail) {
   struct session *session = context;
   session->finder = NULL;
-  session->error[0] = '\0';
   if (status != STATUS_OK)
     snprintf(session->error, sizeof session->error, "no balancer found: %s", detail[0] ? detail : status_name(status));
   free(session->targets);
@@ -116,7 +120,8 @@ static void found(void *context, enum status status, const struct finder_target 
 static void wait_for_next_round(struct session *session) {
   int64_t now = mono_now_ms(), soonest = INT64_MAX;
   for (size_t i = 0; i < session->avoided_count; i++)
-    if (session->avoided[i].until_ms > now && session->avoided[i].until_ms < soonest)
+    if (session->avoided[i].why == AVOID_BUSY && session->avoided[i].until_ms > now &&
+        session->avoided[i].until_ms < soonest)
       soonest = session->avoided[i].until_ms;
   int64_t delay;
   if (count_links(session, 1u << LINK_LIVE)) {
@@ -154,6 +159,7 @@ static void look(struct session *session) {
   }
   const char *url = json_string_value(json_array_get(session->leads, 0));
   struct session_place place = session->place;
+  session->are_named = url != NULL;
   if (url)
     place.url = url;
   session->finder = finder_start(session->loop, &place, &session->random, session->timeout_ms, found, session);
@@ -177,6 +183,7 @@ void session_settle(struct session *session) {
   if (session->is_leaving || live == 0)
     return;
   session->failures = 0;
+  session->error[0] = '\0';
   bool is_complete = live >= session->wanted;
   bool is_over = !session->finder && session->next_target >= session->target_count &&
                  json_array_size(session->leads) == 0 && !count_links(session, 1u << LINK_NEW);
@@ -192,17 +199,32 @@ void session_settle(struct session *session) {
   }
 }
 
+/* 0 to 65535, or otherwise. */
+static uint16_t read_share(const json_t *one, const char *key, uint16_t otherwise) {
+  const json_t *value = json_object_get(one, key);
+  json_int_t number = json_integer_value(value);
+  return json_is_integer(value) && number >= 0 && number <= UINT16_MAX ? (uint16_t)number : otherwise;
+}
+
 void session_name_others(struct session *session, const json_t *balancers) {
-  if (!json_is_array(balancers) || json_array_size(balancers) == 0)
-    return;
-  json_array_clear(session->named);
-  size_t i;
+  struct finder_target rows[NAMED_MOST]; /* host: the URL */
+  size_t i, count = 0;
   json_t *one;
   json_array_foreach(balancers, i, one) {
-    json_t *url = json_object_get(one, "url");
-    if (i < NAMED_MOST && json_is_string(url))
-      json_array_append(session->named, url);
+    const char *url = json_string_value(json_object_get(one, "url"));
+    if (count == NAMED_MOST || !url || strlen(url) >= sizeof rows[count].host)
+      continue;
+    rows[count] =
+        (struct finder_target){.priority = read_share(one, "priority", 0), .weight = read_share(one, "weight", 1)};
+    memcpy(rows[count++].host, url, strlen(url) + 1);
   }
+  if (count == 0)
+    return;
+  /* each resource in an order of its own, or all of them would go to the same balancer */
+  finder_order(rows, count, &session->random);
+  json_array_clear(session->named);
+  for (i = 0; i < count; i++)
+    json_array_append_new(session->named, value_text(rows[i].host));
 }
 
 void session_move(struct session *session, struct link *link, const json_t *directive) {
@@ -212,7 +234,7 @@ void session_move(struct session *session, struct link *link, const json_t *dire
   link->moving_ms = mono_now_ms();
   int64_t until = session_parse_time(json_string_value(json_object_get(directive, "until_at")));
   int64_t away_ms = until ? until - session_unix_ms() : GONE_PAUSE_MS;
-  session_avoid(session, &link->target, away_ms > 0 ? away_ms : 1);
+  session_avoid(session, &link->target, AVOID_LEFT, away_ms > 0 ? away_ms : 1);
   session_name_others(session, json_object_get(directive, "balancers"));
   /* those that it names first; what was found earlier may name it again */
   finder_cancel(session->finder);

@@ -195,7 +195,7 @@ static void take_answer(struct link *link, const json_t *body) {
   } else if (link->state == LINK_MOVING && json_is_null(directive) && link->asked_ms > link->moving_ms) {
     log_info("balancer %s stays after all", link->name);
     link->state = LINK_LIVE;
-    session_avoid(session, &link->target, 0);
+    session_avoid(session, &link->target, AVOID_LEFT, 0);
     session_settle(session);
   }
 }
@@ -263,7 +263,8 @@ static void answered_register(struct link *link, const struct http_reply *reply,
     retry(link, is_busy(reply) ? retry_after_ms(reply) : 0);
   } else {
     if (is_busy(reply) || is_refusal(reply) || is_good(reply))
-      session_avoid(session, &link->target, is_busy(reply) ? retry_after_ms(reply) : SESSION_REFUSED_PAUSE_MS);
+      session_avoid(session, &link->target, AVOID_BUSY,
+                    is_busy(reply) ? retry_after_ms(reply) : SESSION_REFUSED_PAUSE_MS);
     give_up(link);
   }
 }
@@ -302,7 +303,7 @@ static void answered_status(struct link *link, const struct http_reply *reply, c
     loop_timer_after(link->timer, 0);
   } else if (is_refusal(reply)) {
     tell_refused(link, reply);
-    session_avoid(link->session, &link->target, SESSION_REFUSED_PAUSE_MS);
+    session_avoid(link->session, &link->target, AVOID_BUSY, SESSION_REFUSED_PAUSE_MS);
     give_up(link);
   } else {
     retry(link, is_busy(reply) ? retry_after_ms(reply) : 0);
@@ -406,7 +407,7 @@ void link_act(struct link *link) {
     return;
   bool may_register = link->must_register && mono_now_ms() >= link->register_due_ms;
   if (link->state == LINK_LEAVING)
-    send_request(link, REQUEST_DEREGISTER, "DELETE", "", NULL);
+    send_request(link, REQUEST_DEREGISTER, "DELETE", link->was_sent_away ? "?moved=1" : "", NULL);
   else if (link->state == LINK_NEW || may_register)
     send_request(link, REQUEST_REGISTER, "PUT", "", json_incref(link->session->registration));
   else
@@ -445,6 +446,7 @@ void link_leave(struct link *link) {
     link_drop(link);
     return;
   }
+  link->was_sent_away = link->state == LINK_MOVING && !link->session->is_leaving;
   link->state = LINK_LEAVING;
   link->failures = 0;
   loop_timer_after(link->timer, 0);

@@ -41,6 +41,7 @@ struct link {
   unsigned failures, unknown; /* in a row: unanswered requests; renewals of a lease that it did not know */
   bool must_register;         /* again, with what is the registration now */
   bool must_report;           /* as soon as the request under way is over */
+  bool was_sent_away;         /* it leaves because the balancer said so, and is registered with another */
   bool is_bare;               /* reports without figures, since it refused one with them */
   bool has_wanted;
   char **wanted; /* metrics that it asks for; NULL-terminated */
@@ -48,8 +49,14 @@ struct link {
   char error[200]; /* the last one; "" when all is well */
 };
 
+enum avoid_why {
+  AVOID_BUSY, /* it asked to be left alone for a while, or refused us */
+  AVOID_LEFT, /* it told us to go; it may be back earlier than it said */
+};
+
 struct avoided {
   struct finder_target target;
+  enum avoid_why why;
   int64_t until_ms; /* mono */
 };
 
@@ -66,14 +73,15 @@ struct session {
   int64_t timeout_ms, pause_base_ms;
   struct json_t *registration;
   struct link *links;
-  struct json_t *named; /* URLs of balancers as the last answer named them */
+  struct json_t *named; /* URLs of balancers as the last answer named them, the first to be tried first */
   struct json_t *leads; /* still to be followed in this round: URLs, null for the place */
   struct finder *finder;
   struct loop_timer *timer; /* of the next round */
   bool is_waiting;          /* for the timer */
   struct finder_target *targets;
   size_t target_count, next_target;
-  size_t tried; /* in this round */
+  bool are_named; /* the targets: by a balancer, so that they take registrations now */
+  size_t tried;   /* in this round */
   unsigned failures;
   struct avoided *avoided;
   size_t avoided_count, avoided_capacity;
@@ -88,8 +96,11 @@ void session_settle(struct session *session);
 /* A link became live, or there is nobody left to ask: lets go of those that are not needed any more. */
 void session_move(struct session *session, struct link *link, const struct json_t *directive);
 /* {"kind":"leave",…}: looks for another. */
-void session_avoid(struct session *session, const struct finder_target *target, int64_t for_ms);
+void session_avoid(struct session *session, const struct finder_target *target, enum avoid_why why, int64_t for_ms);
+/* From now on; 0 ms: not any more. */
 void session_name_others(struct session *session, const struct json_t *balancers);
+/* Keeps the URLs of "balancers", ordered by their priority and weight as SRV records are; of none it keeps what it had.
+ */
 void session_check_end(struct session *session);
 
 struct link *link_new(struct session *session, const struct finder_target *target);

@@ -59,6 +59,17 @@ void token_make(char text[TOKEN_TEXT_SIZE], uint8_t hash[32]) {
   hash_text(text, hash);
 }
 
+enum status token_read(const char *text, uint8_t hash[32]) {
+  static const char characters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  size_t prefix = strlen(PREFIX),
+         digits = sodium_base64_ENCODED_LEN(SECRET_SIZE, sodium_base64_VARIANT_URLSAFE_NO_PADDING) - 1;
+  if (strncmp(text, PREFIX, prefix) != 0 || strlen(text) != prefix + digits ||
+      strspn(text + prefix, characters) != digits)
+    return STATUS_INVALID;
+  hash_text(text, hash);
+  return STATUS_OK;
+}
+
 static int compare_hash(const void *a, const void *b) {
   return memcmp(((const struct known *)a)->hash, ((const struct known *)b)->hash, 32);
 }

@@ -24,6 +24,9 @@ void tokens_free(struct tokens *tokens);
 void token_make(char text[TOKEN_TEXT_SIZE], uint8_t hash[32]);
 /* From the kernel's randomness. */
 
+enum status token_read(const char *text, uint8_t hash[32]);
+/* The hash of a token that another balancer made. STATUS_INVALID: it has not the form of one; hash untouched. */
+
 enum status tokens_recognise(struct tokens *tokens, const char *text, int64_t now_ms, struct principal *out,
                              struct errbuf *err);
 /* Fills kind, name, may_admin, may_read and token. STATUS_FORBIDDEN: unknown, or its time is over (err says which);

@@ -143,11 +143,12 @@ static int ask(const char *path, json_t *request) {
     return EXIT_FAILURE;
   }
   const char *error = json_string_value(json_object_get(answer, "error"));
-  bool is_wrong = error != NULL;
+  /* alone it refuses the command; a status may hold one as well, of the balancer */
+  bool is_wrong = error && json_object_size(answer) == 1;
   if (is_wrong) {
     fprintf(stderr, "gslb-agent: %s\n", error);
   } else {
-    json_dumpf(answer, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+    json_dumpf(answer, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
     putchar('\n');
   }
   json_decref(answer);

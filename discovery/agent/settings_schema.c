@@ -10,6 +10,8 @@
 #include "gslb/model/domain.h"
 #include "gslb/model/scalar.h"
 
+#define METRIC_TIMEOUT_MS 5000
+
 static const char *const kinds[] =
     {[RESOURCE_SERVER] = "server", [RESOURCE_BALANCER] = "balancer", [RESOURCE_CLOUD] = "cloud", NULL};
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
@@ -160,8 +162,10 @@ static void check_metric(struct schema_reader *reader, const struct document_nod
   }
   if (sources != 1)
     schema_problem(reader, node, "an element of metrics has exactly one of command, file, url and socket");
+  if (!document_find(node, "timeout"))
+    metric->timeout_ms = metric->interval_ms < METRIC_TIMEOUT_MS ? metric->interval_ms : METRIC_TIMEOUT_MS;
   if (metric->timeout_ms > metric->interval_ms)
-    schema_problem(reader, node, "timeout is longer than interval");
+    schema_problem(reader, document_find(node, "timeout"), "timeout is longer than interval");
 }
 
 static const struct schema_row metric_rows[] = {
@@ -206,7 +210,7 @@ static const struct schema_row metric_rows[] = {
      ONE(struct settings_metric, timeout_ms),
      .least = 10 * MILLISECOND,
      .most = 600 * SECOND,
-     .standard = "5s",
+     .standard_help = "5s, or the interval where that is shorter",
      .help = "How long a reading may take."},
 };
 static const struct schema_map metric_map = {ROWS(metric_rows), .check = check_metric};

@@ -207,16 +207,20 @@ void follow_free(struct follow *follow) {
   free(follow);
 }
 
-static void note_states(struct follow *follow, size_t s, const struct service_facts *facts,
+/* False: somebody is just being registered, whose lease is written a moment later. */
+static bool note_states(struct follow *follow, size_t s, const struct service_facts *facts,
                         const struct evaluation *evaluation, struct news *news) {
   const struct config_service *service = facts->service;
   struct followed *followed = &follow->services[s];
+  bool is_whole = true;
   for (size_t m = 0; m < service->member_count; m++) {
     const struct member_state *found = &evaluation->members[m];
     struct followed_member *member = &followed->members[m];
     enum health state = found->state, was = member->state;
-    if (!found->has_lease && !member->is_known)
-      continue; /* it is just being registered: its lease is written a moment later */
+    if (service->members[m].is_registered && !facts->members[m].has_lease && !member->is_known) {
+      is_whole = false;
+      continue;
+    }
     /* what has no input is up from the first look on, which is no news; nor is who was registered before it */
     bool is_news = member->is_known ||
                    (found->decided_by == INPUT_LEASE ? followed->was_looked_at : found->decided_by != INPUT_NONE);
@@ -231,6 +235,7 @@ static void note_states(struct follow *follow, size_t s, const struct service_fa
     snprintf(event->to, sizeof event->to, "%s", health_name(state));
     snprintf(event->reason, sizeof event->reason, "%.*s", (int)sizeof event->reason - 1, cause.text);
   }
+  return is_whole;
 }
 
 static void note_mode(struct follow *follow, size_t s, const struct service_facts *facts,
@@ -334,9 +339,10 @@ static void look_at(struct follow *follow, size_t s, struct slots *slots, struct
     give_slot(follow, s, facts, m, slots, news);
     move_latches(facts, &evaluation, m, news);
   }
-  note_states(follow, s, facts, &evaluation, news);
-  note_mode(follow, s, facts, &evaluation, news);
-  note_empty(followed, facts, news);
+  if (note_states(follow, s, facts, &evaluation, news)) {
+    note_mode(follow, s, facts, &evaluation, news);
+    note_empty(followed, facts, news);
+  }
   followed->was_looked_at = true;
 }
 

@@ -289,12 +289,26 @@ static void remove_resource(struct visit *visit, struct errand *errand) {
   errand_free(errand);
 }
 
+/* Whether that is all; an unlimited lease, or none, is deregistered. */
+static bool move_resource(struct visit *visit, struct errand *errand) {
+  struct registry_outcome outcome;
+  enum status status = registry_move(visit->routes->registry, &errand->asked, &outcome);
+  if (status == STATUS_NOTFOUND || status == STATUS_RANGE)
+    return false;
+  if (status == STATUS_OK)
+    reply_json(visit->call, 202, value_must(json_pack("{s:o}", "clients_until_at", value_time(outcome.until_ms))));
+  else
+    reply_failure(visit->call, &outcome);
+  errand_free(errand);
+  return true;
+}
+
 void resource_routes_delete(struct visit *visit) {
-  bool is_remove;
-  if (!visit_flag(visit, "remove", &is_remove))
+  bool is_remove, is_moved;
+  if (!visit_flag(visit, "remove", &is_remove) || !visit_flag(visit, "moved", &is_moved))
     return;
   struct errand *errand = errand_new(visit);
-  if (!errand)
+  if (!errand || (is_moved && move_resource(visit, errand)))
     return;
   if (is_remove) {
     remove_resource(visit, errand);

@@ -23,7 +23,7 @@ static json_t *self_word(enum health self) {
 }
 
 static json_t *lease_shown(const struct lease_record *lease, int64_t lease_ms) {
-  return value_must(json_pack("{s:s, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o}", "state", lease_state_name(lease->state),
+  return value_must(json_pack("{s:s, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o}", "state", lease_word(lease),
                               "since_at", value_time(lease->since_ms), "ends_at", value_time(lease->end_ms),
                               "renewed_at", value_time(lease->renewed_ms), "renew_in_s",
                               value_seconds(resource_renew_ms(lease_ms)), "sequence", (json_int_t)lease->sequence,

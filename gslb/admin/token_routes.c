@@ -77,7 +77,7 @@ static bool take_flag(const struct reading *body, const char *key, bool otherwis
 
 enum status token_routes_parse(const json_t *json, int64_t now_ms, char name[DOMAIN_LABEL_MOST + 1],
                                struct token_record *out, json_t **errors) {
-  static const char *const known[] = {"name", "resources", "services", "admin", "read", "for_s", NULL};
+  static const char *const known[] = {"name", "resources", "services", "admin", "read", "for_s", "token", NULL};
   json_t *found = NULL;
   const struct reading body = {json, "", &found};
   double for_s = 0;
@@ -94,6 +94,9 @@ enum status token_routes_parse(const json_t *json, int64_t now_ms, char name[DOM
   out->may_read = take_flag(&body, "read", true);
   if (reading_number(&body, "for_s", 0, CHANGE_FOR_MOST_S, &for_s) && for_s > 0)
     out->until_ms = now_ms + (int64_t)(for_s * 1000.0);
+  const json_t *token = reading_member(&body, "token");
+  if (token && (!json_is_string(token) || token_read(json_string_value(token), out->hash) != STATUS_OK))
+    reading_complain(&body, "token", "must be a token that a balancer made");
   if (!found && !out->is_admin && !out->may_read && out->resource_count == 0)
     reading_complain(&body, "resources", "is missing: a token that neither registers, reads nor administers is none");
   if (!found)
@@ -231,7 +234,11 @@ void token_routes_create(struct visit *visit) {
     struct token_errand *errand = errand_new(visit, "token create", name);
     errand->record = record;
     snprintf(errand->record.who, sizeof errand->record.who, "%s", errand->audit.who);
-    token_make(errand->text, errand->record.hash);
+    const char *given = json_string_value(json_object_get(body, "token"));
+    if (given)
+      snprintf(errand->text, sizeof errand->text, "%s", given);
+    else
+      token_make(errand->text, errand->record.hash);
     char until[32] = "no end";
     if (record.until_ms)
       clock_format_utc(record.until_ms, until, sizeof until);

@@ -234,7 +234,7 @@ static bool passes(const struct config_service *service, const struct config_mem
   for (size_t i = 0; i < service->monitor_count; i++)
     if ((member->monitors >> i & 1) && address->probes[i].state == HEALTH_DOWN)
       return false;
-  return true;
+  return member->monitors != 0;
 }
 
 bool view_probes_pass(struct view *view, const char *service, const char *member) {

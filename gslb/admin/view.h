@@ -72,8 +72,8 @@ bool view_find_owner(struct view *view, const char *name, struct view_name *out)
 /* Whether that is the name of a service that is there now (member ""), or <member>.<service>. */
 
 bool view_probes_pass(struct view *view, const char *service, const char *member);
-/* Whether nothing that probes know speaks against the member: some address of it fails no monitor, or it has none.
- * False where it is not there. */
+/* Whether nothing that probes know speaks against the member: some address of it fails no monitor. False where it is not
+ * there, or nobody probes it. */
 
 struct json_t *view_status(struct view *view);
 struct json_t *view_services(struct view *view);

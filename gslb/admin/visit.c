@@ -33,6 +33,11 @@ bool visit_is_json(struct visit *visit, bool is_patch) {
 bool visit_read(struct visit *visit, bool is_patch, json_t **body) {
   if (!visit_is_json(visit, is_patch))
     return false;
+  if (visit->call->body_size > REGISTRATION_DOCUMENT_MOST) {
+    reply_problem(visit->call, 413, "the body has %zu bytes; at most %u are taken", visit->call->body_size,
+                  REGISTRATION_DOCUMENT_MOST);
+    return false;
+  }
   struct errbuf err;
   json_t *errors = NULL;
   if (document_read(visit->call->body, visit->call->body_size, body, &errors, &err) == STATUS_OK)

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ARENA_BLOCK_SIZE 65536u
+#define ARENA_BLOCK_LEAST 1024u /* of an arena's first block; each one more is twice as large */
+#define ARENA_BLOCK_MOST 65536u
 #define ARENA_ALIGN _Alignof(max_align_t)
 
 struct arena_block {
@@ -73,7 +74,9 @@ void *arena_alloc(struct arena *arena, size_t size) {
     check(NULL);
   struct arena_block *block = arena->blocks;
   if (!block || block->size - block->used < rounded) {
-    size_t room = rounded > ARENA_BLOCK_SIZE ? rounded : ARENA_BLOCK_SIZE;
+    size_t room = !block ? ARENA_BLOCK_LEAST : block->size < ARENA_BLOCK_MOST / 2 ? block->size * 2 : ARENA_BLOCK_MOST;
+    if (room < rounded)
+      room = rounded;
     block = mem_alloc(sizeof *block + room);
     block->size = room;
     block->next = arena->blocks;

@@ -55,9 +55,13 @@ json_t *value_age(int64_t house_ms, int64_t now_ms) {
 }
 
 char *value_dump(json_t *document) {
-  size_t size = json_dumpb(document, NULL, 0, DUMP_FLAGS);
+  char most_fit[4096]; /* or else it takes two passes */
+  size_t size = json_dumpb(document, most_fit, sizeof most_fit, DUMP_FLAGS);
   char *text = mem_alloc(size + 2);
-  json_dumpb(document, text, size, DUMP_FLAGS);
+  if (size <= sizeof most_fit)
+    memcpy(text, most_fit, size);
+  else
+    json_dumpb(document, text, size, DUMP_FLAGS);
   text[size] = '\n';
   json_decref(document);
   return text;

@@ -94,7 +94,6 @@ static void set_signals(void) {
 }
 
 static _Noreturn void become_child(enum board_process role, const struct launch *launch, int channel, pid_t parent) {
-  const struct config_server *server = &launch->child.config->server;
   const char *name = board_process_name(role);
   child_set_log(launch->child.config, role);
   char title[16];
@@ -114,7 +113,7 @@ static _Noreturn void become_child(enum board_process role, const struct launch 
   prctl(PR_SET_PDEATHSIG, SIGUSR2, 0, 0, 0);
   if (getppid() != parent)
     exit(EXIT_SUCCESS);
-  if (sandbox_enter(launch->sandbox, server->state, server->run, &err) != STATUS_OK)
+  if (sandbox_enter(launch->sandbox, launch->child.config, &err) != STATUS_OK)
     log_warning("runs without one of its fences: %s", err.text);
   exit(launch->main(&child));
 }

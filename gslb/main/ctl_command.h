@@ -17,6 +17,7 @@ struct ctl_line {
   const char *service, *state, *reason, *duration, *limit, *origin;
   const char *site, *owner, *kind, *resource, *at, *since;
   const char *resources, *services; /* lists with commas */
+  const char *token_file;
   bool is_admin, is_no_reader;
   char **words; /* the command and its arguments */
   int count;

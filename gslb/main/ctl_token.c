@@ -9,6 +9,7 @@
 #include "gslb/base/memory.h"
 #include "gslb/main/ctl_http.h"
 #include "gslb/main/ctl_table.h"
+#include "gslb/model/config.h"
 
 /* "a,b" as a list; NULL: it is not UTF-8. */
 static json_t *list_of(const char *text) {
@@ -28,6 +29,24 @@ static void print_token(const json_t *document) {
   puts(ctl_text(document, "token"));
 }
 
+/* False: *exit_status tells how it ended. */
+static bool read_token(const char *path, json_t **token, int *exit_status) {
+  char *text;
+  size_t length;
+  struct errbuf err;
+  if (config_read_file(path, &text, &length, &err) != STATUS_OK) {
+    *exit_status = ctl_misuse("%s", err.text);
+    return false;
+  }
+  text[strcspn(text, " \t\r\n")] = '\0';
+  *token = json_string(text);
+  explicit_bzero(text, length);
+  free(text);
+  if (!*token)
+    *exit_status = ctl_misuse("%s holds no token", path);
+  return *token != NULL;
+}
+
 static int create(const struct ctl_line *line, struct ctl_source *source, const char *name) {
   int64_t for_ms = 0;
   int exit_status = ctl_read_duration(line, &for_ms);
@@ -35,12 +54,16 @@ static int create(const struct ctl_line *line, struct ctl_source *source, const 
     return exit_status;
   if (!line->resources && !line->is_admin && line->is_no_reader)
     return ctl_misuse("token create NAME needs --resources PATTERNS: which ids may it register?");
+  json_t *token = json_null();
+  if (line->token_file && !read_token(line->token_file, &token, &exit_status))
+    return exit_status;
   json_t *resources = list_of(line->resources ? line->resources : "");
   json_t *services = line->services ? list_of(line->services) : json_null();
-  json_t *body = resources && services ? json_pack("{s:s, s:o, s:o, s:b, s:b, s:f}", "name", name, "resources",
-                                                   resources, "services", services, "admin", (int)line->is_admin,
-                                                   "read", (int)!line->is_no_reader, "for_s", (double)for_ms / 1000.0)
-                                       : NULL;
+  json_t *body = resources && services
+                     ? json_pack("{s:s, s:o, s:o, s:b, s:b, s:f, s:o}", "name", name, "resources", resources,
+                                 "services", services, "admin", (int)line->is_admin, "read", (int)!line->is_no_reader,
+                                 "for_s", (double)for_ms / 1000.0, "token", token)
+                     : NULL;
   if (!body)
     return ctl_misuse("the name and the patterns must be UTF-8");
   return ctl_send(line, source, "POST", "/v1/tokens", body, print_token);

@@ -47,13 +47,15 @@ static const char usage[] =
     "  zone query NAME [TYPE]        the static records at that name, as master files have them\n"
     "  zone reload ZONE              read all files again, or ask the zone's primary at once\n"
     "  resource list [--service S] [--site S] [--owner O] [--kind KIND] [--state STATE]\n"
-    "                                what registered (live, stale, ended, removed)\n"
+    "                                what registered (live, stale, moved, ended, removed)\n"
     "  resource show ID              one registration with its lease and its last report\n"
     "  resource remove ID --reason TEXT [--for DURATION]\n"
     "                                takes it out, and refuses it until then, or until it is allowed\n"
     "  resource allow ID             it may register again\n"
     "  token create NAME --resources PATTERNS [--services PATTERNS] [--admin] [--no-read] [--for DURATION]\n"
     "                                makes a token and prints it alone; PATTERNS such as 'app-*,web-*'\n"
+    "               [--token-file FILE]\n"
+    "                                takes the one in FILE, which another balancer made, so that it is good here too\n"
     "  token list | token delete NAME\n"
     "  peers                         this balancer and the others\n"
     "  leave --for DURATION [--at TIME] [--reason TEXT]\n"
@@ -88,6 +90,7 @@ enum option_code {
   OPTION_SERVICES,
   OPTION_ADMIN,
   OPTION_NO_READ,
+  OPTION_TOKEN_FILE,
   OPTION_AT,
   OPTION_SINCE,
 };
@@ -110,6 +113,7 @@ static const struct option options[] = {
     {"services", required_argument, NULL, OPTION_SERVICES},
     {"admin", no_argument, NULL, OPTION_ADMIN},
     {"no-read", no_argument, NULL, OPTION_NO_READ},
+    {"token-file", required_argument, NULL, OPTION_TOKEN_FILE},
     {"at", required_argument, NULL, OPTION_AT},
     {"since", required_argument, NULL, OPTION_SINCE},
     {"help", no_argument, NULL, 'h'},
@@ -277,6 +281,8 @@ static const char **place_of(struct ctl_line *line, int code) {
     return &line->resources;
   case OPTION_SERVICES:
     return &line->services;
+  case OPTION_TOKEN_FILE:
+    return &line->token_file;
   case OPTION_AT:
     return &line->at;
   case OPTION_SINCE:

@@ -76,9 +76,9 @@ static enum status start_announcing(struct reception *reception, const char *tex
   if (status != STATUS_OK)
     return status;
   struct parent_links parents = {.durable = links->durable,
-                                  .live = links->live,
-                                  .board = links->child->board,
-                                  .house = &links->child->house};
+                                 .live = links->live,
+                                 .board = links->child->board,
+                                 .house = &links->child->house};
   status = parent_start(&parents, config->path, text, length, &reception->parents, err);
   if (status != STATUS_OK)
     return status;

@@ -122,7 +122,7 @@ static _Noreturn void run_compiler(const char *path, const struct identity *who,
   if (message->status != STATUS_OK) {
     set_text(message, err.text);
   } else {
-    if (sandbox_enter(SANDBOX_COMPILER, NULL, NULL, &err) != STATUS_OK)
+    if (sandbox_enter(SANDBOX_COMPILER, NULL, &err) != STATUS_OK)
       log_warning("the compiler runs without one of its fences: %s", err.text);
     compile(path, message);
   }

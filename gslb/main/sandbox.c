@@ -3,9 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -40,6 +43,8 @@
 #define FS_OF_A_FILE (FS_EXECUTE | FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE | FS_IOCTL_DEV)
 #define NET_BIND_CONNECT_TCP 3ull
 #define SCOPE_ABSTRACT_UNIX_AND_SIGNAL 3ull
+
+#define CERTIFICATES_MOST (3 + 2 * CONFIG_PEERS_MOST)
 
 struct landlock_rules {
   uint64_t fs, net, scope;
@@ -193,7 +198,59 @@ static int allow_lock_file(const char *path, const struct stat *info, int kind, 
   return 0;
 }
 
-static void allow_files(int rules, enum sandbox_role role, uint64_t all, const char *state, const char *run) {
+static size_t list_certificates(const struct config *config, const char *files[CERTIFICATES_MOST]) {
+  const struct config_tls *tls = &config->control.tls;
+  size_t count = 0;
+  files[count++] = tls->certificate;
+  files[count++] = tls->key;
+  files[count++] = tls->client_ca;
+  for (size_t i = 0; i < config->peer_count; i++)
+    files[count++] = config->peers[i].ca;
+  for (size_t i = 0; i < config->parent_count; i++)
+    files[count++] = config->parents[i].ca;
+  return count;
+}
+
+bool sandbox_has_same_files(const struct config *a, const struct config *b) {
+  const char *before[CERTIFICATES_MOST], *after[CERTIFICATES_MOST];
+  size_t before_count = list_certificates(a, before), after_count = list_certificates(b, after);
+  for (size_t i = 0; i < after_count; i++) {
+    size_t at = 0;
+    while (at < before_count && !(after[i] && before[at] && strcmp(before[at], after[i]) == 0))
+      at++;
+    if (after[i] && at == before_count)
+      return false;
+  }
+  return true;
+}
+
+/* All of the directory, since who renews a file puts another one in its place. */
+static void allow_around(int rules, const char *file) {
+  char directory[PATH_MAX];
+  snprintf(directory, sizeof directory, "%s", file);
+  char *end = strrchr(directory, '/');
+  if (!end || end == directory) { /* not the whole tree because of one file */
+    allow_path(rules, file, FS_READ);
+    return;
+  }
+  *end = '\0';
+  allow_path(rules, directory, FS_READ);
+}
+
+static void allow_certificates(int rules, const struct config *config) {
+  const char *files[CERTIFICATES_MOST];
+  size_t count = list_certificates(config, files);
+  for (size_t i = 0; i < count; i++) {
+    char target[PATH_MAX];
+    if (!files[i])
+      continue;
+    allow_around(rules, files[i]);
+    if (realpath(files[i], target)) /* a link is often what is put in place */
+      allow_around(rules, target);
+  }
+}
+
+static void allow_files(int rules, enum sandbox_role role, uint64_t all, const struct config *config) {
   /* what the C library and the others read while they run */
   static const char *const of_all[] = {"/usr/lib",
                                        "/lib",
@@ -208,8 +265,8 @@ static void allow_files(int rules, enum sandbox_role role, uint64_t all, const c
     allow_path(rules, of_all[i], FS_READ);
   allow_path(rules, "/dev/null", FS_READ_FILE | FS_WRITE_FILE);
 
-  const char *const stores[] = {state, run};
-  for (size_t i = 0; i < 2; i++) {
+  const char *const stores[] = {config ? config->server.state : NULL, config ? config->server.run : NULL};
+  for (size_t i = 0; i < 2 && config; i++) {
     if (role == SANDBOX_DNS) {
       allow_path(rules, stores[i], FS_READ);
       lock_file_rules = rules;
@@ -225,9 +282,11 @@ static void allow_files(int rules, enum sandbox_role role, uint64_t all, const c
     for (size_t i = 0; i < sizeof of_clients / sizeof of_clients[0]; i++)
       allow_path(rules, of_clients[i], FS_READ);
   }
+  if (role == SANDBOX_CONTROL)
+    allow_certificates(rules, config);
 }
 
-static enum status fence_files(enum sandbox_role role, const char *state, const char *run, struct errbuf *err) {
+static enum status fence_files(enum sandbox_role role, const struct config *config, struct errbuf *err) {
   long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_VERSION_FLAG);
   if (abi < 1)
     return STATUS_OK; /* a kernel without it, or with it switched off */
@@ -241,19 +300,19 @@ static enum status fence_files(enum sandbox_role role, const char *state, const 
   int rules = (int)syscall(SYS_landlock_create_ruleset, &handled, size, 0);
   if (rules < 0)
     return errbuf_set(err, STATUS_IO, "landlock: %s", strerror(errno));
-  allow_files(rules, role, handled.fs, state, run);
+  allow_files(rules, role, handled.fs, config);
   long failed = syscall(SYS_landlock_restrict_self, rules, 0);
   int reason = errno;
   close(rules);
   return failed ? errbuf_set(err, STATUS_IO, "landlock: %s", strerror(reason)) : STATUS_OK;
 }
 
-enum status sandbox_enter(enum sandbox_role role, const char *state, const char *run, struct errbuf *err) {
+enum status sandbox_enter(enum sandbox_role role, const struct config *config, struct errbuf *err) {
   if (role == SANDBOX_NONE || IS_SANITIZED)
     return STATUS_OK;
   /* no core file and no debugger for what may hold keys */
   prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-  enum status files = fence_files(role, state, run, err);
+  enum status files = fence_files(role, config, err);
   enum status calls = filter_calls(role, files == STATUS_OK ? err : NULL);
   return files != STATUS_OK ? files : calls;
 }

@@ -5,18 +5,24 @@
 #ifndef GSLB_MAIN_SANDBOX_H
 #define GSLB_MAIN_SANDBOX_H
 
+#include <stdbool.h>
+
 #include "gslb/base/status.h"
+#include "gslb/model/config.h"
 
 enum sandbox_role {
   SANDBOX_NONE,     /* exec: runs the operator's commands */
   SANDBOX_DNS,      /* reads the stores, writes their lock files; its sockets are open already */
   SANDBOX_PROBE,    /* reads and writes the stores; makes connections */
-  SANDBOX_CONTROL,  /* likewise */
+  SANDBOX_CONTROL,  /* likewise; reads certificates, which others renew meanwhile */
   SANDBOX_COMPILER, /* reads any file; writes none */
 };
 
-enum status sandbox_enter(enum sandbox_role role, const char *state, const char *run, struct errbuf *err);
-/* state and run are the directories of the stores; what does not exist is left out. STATUS_IO: a fence could not be put
- * up (err says which); the others stand. */
+enum status sandbox_enter(enum sandbox_role role, const struct config *config, struct errbuf *err);
+/* config tells the directories of the stores and the certificates; what does not exist is left out. NULL: the compiler,
+ * which needs none. STATUS_IO: a fence could not be put up (err says which); the others stand. */
+
+bool sandbox_has_same_files(const struct config *a, const struct config *b);
+/* Whether control, fenced in with a, can read the certificates of b. */
 
 #endif

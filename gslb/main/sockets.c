@@ -14,7 +14,7 @@
 
 #define RECEIVE_BUFFER (8 << 20)
 #define DNS_BACKLOG 1024
-#define HTTP_BACKLOG 256
+#define HTTP_BACKLOG 4096
 #define RETIRED_PORT 9 /* discard (RFC 863): nobody sends from it */
 
 static int set_flag(int fd, int level, int option, int value) {

@@ -10,6 +10,7 @@
 #include "gslb/base/clock.h"
 #include "gslb/base/log.h"
 #include "gslb/base/memory.h"
+#include "gslb/main/sandbox.h"
 #include "gslb/main/supervisor_private.h"
 
 #define TAKE_PATIENCE_MS 30000
@@ -130,7 +131,7 @@ static bool is_same_text(const char *a, const char *b) {
   return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-/* What control fixes when it starts its servers; certificates are read again without that. */
+/* What control fixes when it starts its servers; certificates that are where they were are read again without that. */
 static bool fits_control(const struct config_control *a, const struct config_control *b) {
   return a->limits.connections == b->limits.connections &&
          a->limits.connections_per_client == b->limits.connections_per_client && a->tls.is_given == b->tls.is_given &&
@@ -147,7 +148,8 @@ static void commit(struct supervisor *supervisor, struct candidate *next, struct
   takeover->phase = TAKEOVER_TAKING;
   takeover->until_ms = now_ms + TAKE_PATIENCE_MS + RESTART_PATIENCE_MS;
   takeover->control_restarts = !sockets_serve_same_control(&old_sockets, &supervisor->sockets) ||
-                               !fits_control(&old.config->control, &supervisor->current.config->control);
+                               !fits_control(&old.config->control, &supervisor->current.config->control) ||
+                               !sandbox_has_same_files(old.config, supervisor->current.config);
   child_set_log(supervisor->current.config, BOARD_SUPERVISOR);
   bool dns_stays = sockets_serve_same_names(&old_sockets, &supervisor->sockets) &&
                    fits_dns(&old.config->server, &supervisor->current.config->server);

@@ -35,6 +35,7 @@ static const struct record_layout_field lease_record_fields[] = {
     {CHOICE(lease_record, self, HEALTH_DOWN + 1)},
     {TEXT(lease_record, self_reason)},
     {REAL(lease_record, utilization)},
+    {CHOICE(lease_record, is_moved, 2)},
 };
 LAYOUT(lease_record);
 
@@ -304,6 +305,10 @@ const char *lease_state_name(enum lease_state state) {
   static const char *const names[] = {[LEASE_LIVE] = "live", [LEASE_STALE] = "stale", [LEASE_ENDED] = "ended"};
   assert((size_t)state < sizeof names / sizeof names[0]);
   return names[state];
+}
+
+const char *lease_word(const struct lease_record *record) {
+  return record->is_moved ? "moved" : lease_state_name(record->state);
 }
 
 bool pattern_matches(const char *pattern, const char *text) {

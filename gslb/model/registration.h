@@ -82,7 +82,10 @@ struct lease_record {
   enum health self;  /* HEALTH_UP, HEALTH_DRAINING, HEALTH_DOWN (maint); HEALTH_UNKNOWN: it never said */
   char self_reason[96];
   double utilization; /* 0 idle to 1 full, may be above; LEASE_NO_UTILIZATION */
+  bool is_moved;      /* it is with another balancer now, and renews here no more */
 };
+const char *lease_word(const struct lease_record *record);
+/* For people: its state's name, or "moved". */
 size_t lease_encode(const struct lease_record *record, uint8_t out[RECORD_SIZE_MOST]);
 enum status lease_decode(const void *data, size_t size, struct lease_record *out);
 

@@ -18,6 +18,7 @@ struct http_guard {
   unsigned present; /* entered, neither cut nor left */
   struct line {     /* oldest first, as time in a step is the same for all in it */
     struct guard_visitor *first, *last;
+    unsigned count;
   } steps[GUARD_STEPS];
   struct guard_visitor *chains[CHAINS]; /* by client, newest first; those that were cut are not in it */
 };
@@ -54,6 +55,7 @@ static struct guard_visitor **chain_of(struct http_guard *guard, const struct ad
 }
 
 static void line_add(struct line *line, struct guard_visitor *visitor) {
+  line->count++;
   visitor->by_step = (struct guard_link){.previous = line->last};
   if (line->last)
     line->last->by_step.next = visitor;
@@ -64,6 +66,7 @@ static void line_add(struct line *line, struct guard_visitor *visitor) {
 
 static void line_remove(struct line *line, struct guard_visitor *visitor) {
   struct guard_link *link = &visitor->by_step;
+  line->count--;
   if (link->previous)
     link->previous->by_step.next = link->next;
   else
@@ -116,6 +119,23 @@ static struct guard_visitor *one_too_many(struct http_guard *guard, struct guard
   return fresh ? fresh : resting ? resting : visitor;
 }
 
+/* The longest in the step that most are in: a crowd that does not get on pays for itself, whatever it waits for, and
+ * who came just now has time to ask. NULL: all others are busy, and the owner's own limit holds. */
+static struct guard_visitor *one_for(struct http_guard *guard, const struct guard_visitor *newcomer) {
+  static const enum guard_step waiting[] = {GUARD_FRESH, GUARD_RESTING, GUARD_RECEIVING, GUARD_ANSWERING};
+  struct guard_visitor *longest = NULL;
+  unsigned most = 0;
+  for (size_t i = 0; i < sizeof waiting / sizeof *waiting; i++) {
+    const struct line *line = &guard->steps[waiting[i]];
+    unsigned others = line->count - (newcomer->step == waiting[i]);
+    if (others > most) {
+      most = others;
+      longest = line->first; /* never the newcomer, which is the last of several */
+    }
+  }
+  return longest;
+}
+
 void http_guard_enter(struct http_guard *guard, struct guard_visitor *visitor, int fd, const struct addr *client,
                       int64_t now_ms) {
   *visitor = (struct guard_visitor){.fd = fd, .client = *client, .step = GUARD_FRESH, .since_ms = now_ms};
@@ -131,11 +151,8 @@ void http_guard_enter(struct http_guard *guard, struct guard_visitor *visitor, i
   line_add(&guard->steps[GUARD_FRESH], visitor);
 
   struct guard_visitor *victim = client->family && guard->rules.per_client ? one_too_many(guard, visitor) : NULL;
-  if (!victim && guard->present > guard->rules.most) {
-    victim = guard->steps[GUARD_FRESH].first;
-    if (victim == visitor)
-      victim = guard->steps[GUARD_RESTING].first; /* NULL: all are busy; the owner's own limit holds */
-  }
+  if (!victim && guard->present > guard->rules.most)
+    victim = one_for(guard, visitor);
   if (victim)
     cut(guard, victim);
   pthread_mutex_unlock(&guard->lock);

@@ -1,9 +1,9 @@
 /* gslb/net/http_guard.h
  * Which connections of an HTTP server have to go: those that take too long over a step, and, when there are too many,
- * those that only wait. A newcomer is preferred to a connection that has asked nothing yet, and that one goes before a
- * connection that rests between two requests; one with a request under way is never put out for another. So whoever
- * holds thousands of idle connections holds them against himself. Going means shutdown(): the owner meets the end at
- * its next read or write, and closes. Knows descriptors and addresses alone. Any thread; now_ms is mono time. */
+ * one that waits for its client, for each that comes: the oldest in the step that most are in. One whose request is
+ * handled is never put out for another. So whoever holds thousands of connections, silent, slow or resting, holds them
+ * against himself, and a newcomer has time to ask. Going means shutdown(): the owner meets the end at its next read or
+ * write, and closes. Knows descriptors and addresses alone. Any thread; now_ms is mono time. */
 #ifndef GSLB_NET_HTTP_GUARD_H
 #define GSLB_NET_HTTP_GUARD_H
 
@@ -22,7 +22,7 @@ enum guard_step {
 };
 
 struct guard_rules {
-  unsigned most;                     /* connections; above it one that waits is put out */
+  unsigned most;                     /* connections; above it one that waits for its client is put out */
   unsigned per_client;               /* of one IPv4 address or one IPv6 /64; 0: no limit */
   int64_t step_most_ms[GUARD_STEPS]; /* longest time in a step; 0: no limit */
 };

@@ -199,6 +199,13 @@ static void refuse_size(struct exchange *exchange) {
          "\"detail\":\"the body is larger than 64 KiB\"}\n");
 }
 
+/* One of two readers in a row may go by the length and the other by the chunks (RFC 9112 section 6.1). */
+static void refuse_framing(struct exchange *exchange) {
+  refuse(exchange, MHD_HTTP_BAD_REQUEST,
+         "{\"type\":\"about:blank\",\"title\":\"Bad Request\",\"status\":400,"
+         "\"detail\":\"the request has both Content-Length and Transfer-Encoding\"}\n");
+}
+
 static void refuse_certificate(struct exchange *exchange) {
   refuse(exchange, MHD_HTTP_FORBIDDEN,
          "{\"type\":\"about:blank\",\"title\":\"Forbidden\",\"status\":403,"
@@ -228,6 +235,8 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     const char *length = http_call_header(&exchange->call, MHD_HTTP_HEADER_CONTENT_LENGTH);
     if (exchange->visitor->is_refused)
       refuse_certificate(exchange);
+    else if (length && http_call_header(&exchange->call, MHD_HTTP_HEADER_TRANSFER_ENCODING))
+      refuse_framing(exchange);
     else if (length && strtoull(length, NULL, 10) > HTTP_BODY_MOST)
       refuse_size(exchange);
     return exchange->response ? queue_response(exchange) : MHD_YES;
@@ -340,6 +349,15 @@ const char *http_call_header(const struct http_call *call, const char *name) {
   return MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, name);
 }
 
+/* A zero byte would end a text for who reads it, and hide what stands behind: %00 becomes a control character. */
+static size_t unescape(void *context, struct MHD_Connection *connection, char *text) {
+  (void)context, (void)connection;
+  size_t size = MHD_http_unescape(text);
+  for (char *zero = memchr(text, '\0', size); zero; zero = memchr(zero, '\0', size - (size_t)(zero - text)))
+    *zero = '\x7f';
+  return size;
+}
+
 static void on_library_message(void *context, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
 static void on_library_message(void *context, const char *format, va_list args) {
   (void)context;
@@ -397,9 +415,9 @@ static struct MHD_Daemon *start_daemon(struct http_server *server, const struct 
                           MHD_OPTION_THREAD_POOL_SIZE, limits->threads > 1 ? limits->threads : 0u,
                           MHD_OPTION_CONNECTION_LIMIT, limits->connections, MHD_OPTION_CONNECTION_TIMEOUT,
                           limits->idle_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-                          MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
-                          MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_ARRAY,
-                          server->credentials ? tls : plain, MHD_OPTION_END);
+                          MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL,
+                          MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_NOTIFY_CONNECTION,
+                          on_connection, server, MHD_OPTION_ARRAY, server->credentials ? tls : plain, MHD_OPTION_END);
 }
 
 static struct http_server *server_new(int fd, const struct http_limits *limits) {

@@ -78,8 +78,9 @@ typedef void http_handle(void *context, struct http_call *call);
 /* A connection goes when it takes longer over a step than the bounds above: the head of a first request 10 s, later
  * heads idle_s + 10 s from the answer before (libmicrohttpd does not tell when a head begins to arrive), a body 10 s,
  * taking the answer 60 s; noticed each second. A head has at most 32 KiB, or it is refused with 431.
- * When connections get near to their limit, one that waits goes for each that comes: first the one that has asked
- * nothing for longest, then the one that rests longest between two requests. So idle connections keep nobody out. */
+ * When connections get near to their limit, one that waits for its client goes for each that comes: the oldest of those
+ * that asked nothing yet, of those that rest between two requests, of those that send a body or of those that take an
+ * answer, whichever are most. So idle and slow connections keep nobody out. */
 struct http_limits {
   unsigned threads;
   unsigned connections; /* at once; above seven eighths waiting ones go, and at the limit, when all are busy, further

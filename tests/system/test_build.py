@@ -99,7 +99,7 @@ class Example(Case):
             (self.copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, self.copy / name)
         (self.copy / "build").mkdir()
-        for name in ("gslbd", "gslbctl"):
+        for name in ("gslbd", "gslbctl", "gslb-agent"):
             shutil.copy(BUILD / name, self.copy / "build" / name)
         self.copy.chmod(0o755)
 

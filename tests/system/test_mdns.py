@@ -8,7 +8,7 @@ import dns.message
 import dns.rrset
 
 from tests.system import namespace
-from tests.system.harness import Case
+from tests.system.agent import AgentCase, make_token
 from tests.system.multicast import PORT, Client
 
 SERVICE = "_gslb-register._tcp.local."
@@ -20,7 +20,7 @@ NETWORK = ("ip link add gslb0 type veth peer name gslb1",
            "ip link set gslb1 up", "ip link set gslb0 up")
 
 
-class Multicast(Case):
+class Multicast(AgentCase):
     def setUp(self):
         before = namespace.enter()
         if before is None:
@@ -139,6 +139,17 @@ class Multicast(Case):
         client.sock.sendto(message.to_wire(), client.group)
         wanted = f"_services._dns-sd._udp.local. 4500 PTR {SERVICE}"
         self.assertIsNotNone(client.hear(lambda heard: wanted in heard.answers, 1))
+
+    def test_an_agent_finds_its_balancer_by_multicast_alone(self):
+        daemon = self.start_balancer()
+        agent = self.start_agent("app:8080", token=make_token(daemon), ident="found-1", options=["--multicast"])
+        self.wait_answers(daemon, [agent.address])
+        self.assertEqual(agent.where(), [f"gslb-lb1.local:{daemon.http_port}"])
+        # one that comes first waits, and is heard when the balancer is there
+        daemon.stop()
+        self.assertNotEqual(daemon.process.returncode, None)
+        daemon.start()
+        self.wait_answers(daemon, [agent.address])
 
     def test_an_interface_may_come_later(self):
         daemon = self.start({"services": SERVICES, "mdns": {"interfaces": ["later0"]}})

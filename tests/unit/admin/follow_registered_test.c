@@ -104,6 +104,19 @@ static void a_registration_and_the_end_of_its_lease_are_told(void **state) {
   assert_int_equal(slot_of(scene, "app.example.com", "r1"), FACTS_NO_SLOT);
 }
 
+static void a_member_is_no_news_before_its_lease_is_written(void **state) {
+  struct scene *scene = *state;
+  look(scene, HOUSE_NOW_MS);
+  joined_member(scene->house, "app.example.com", "r1");
+  joined_member(scene->house, "blue.on.example.com", "r1");
+  look(scene, HOUSE_NOW_MS);
+  assert_int_equal(scene->news.event_count, 0);
+  assert_int_equal(scene->news.empty_count, 0);
+  joined_lease(scene->house, "app.example.com", "r1", LEASE_LIVE, HEALTH_UNKNOWN);
+  look(scene, HOUSE_NOW_MS);
+  expect_event(scene, "r1", "unknown", "up", "registered");
+}
+
 static void what_a_member_says_of_itself_is_told_in_its_words(void **state) {
   struct scene *scene = *state;
   joined_lease(scene->house, "app.example.com", "r1", LEASE_LIVE, HEALTH_UP);
@@ -127,6 +140,7 @@ static void states_stay_with_their_names_when_indices_move(void **state) {
   uint32_t slot = slot_of(scene, "app.example.com", "d");
   joined_lease(scene->house, "app.example.com", "a", LEASE_LIVE, HEALTH_UP);
   joined_member(scene->house, "app.example.com", "a");
+  joined_lease(scene->house, "app.example.com", "c", LEASE_ENDED, HEALTH_UNKNOWN);
   joined_member(scene->house, "app.example.com", "c");
   look(scene, HOUSE_NOW_MS);
   assert_int_equal(count_health(scene), 2);
@@ -282,6 +296,7 @@ static void places_of_registered_members_are_kept_over_a_restart(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       SCENE_TEST(a_registration_and_the_end_of_its_lease_are_told),
+      SCENE_TEST(a_member_is_no_news_before_its_lease_is_written),
       SCENE_TEST(what_a_member_says_of_itself_is_told_in_its_words),
       SCENE_TEST(states_stay_with_their_names_when_indices_move),
       SCENE_TEST(place_of_a_member_that_left_is_given_back),

@@ -227,9 +227,23 @@ static void report_that_does_not_fit_is_told_with_pointers(void **state) {
   assert_status_refused("{\"epoch\":1,\"sequence\":1,\"cpu_utilization\":-1,\"named_metrics\":{\"a\":\"b\"},"
                         "\"jobs\":{\"last_ended_at\":\"yesterday\"},\"services\":{\"a\":7}}",
                         "/cpu_utilization /named_metrics/a /jobs/last_ended_at /services/a ");
-  assert_status_refused("{\"epoch\":1,\"sequence\":1,\"named_metrics\":"
-                        "{\"a-name-that-is-longer-than-what-can-be-stored-of-it-anywhere\":1}}",
-                        "/named_metrics/a-name-that-is-longer-than-what-can-be-stored-of-it-anywhere ");
+}
+
+static void too_long_a_name_of_a_figure_is_refused(void **state) {
+  (void)state;
+  static struct document_status status;
+  char name[REGISTRATION_METRIC_NAME_SIZE + 1], text[sizeof name + 64];
+  json_t *errors = NULL;
+  memset(name, 'a', sizeof name - 1);
+  name[sizeof name - 1] = '\0';
+  snprintf(text, sizeof text, "{\"epoch\":1,\"sequence\":1,\"named_metrics\":{\"%s\":1}}", name);
+  json_t *json = read_json(text);
+  assert_int_equal(document_parse_status(json, &status, &errors), STATUS_RANGE);
+  assert_int_equal(json_array_size(errors), 1);
+  const char *pointer = json_string_value(json_object_get(json_array_get(errors, 0), "pointer"));
+  assert_int_equal(strncmp(pointer, "/named_metrics/aaa", 18), 0); /* the rest may be cut */
+  json_decref(errors);
+  json_decref(json);
 }
 
 static void more_than_64_numbers_are_refused(void **state) {
@@ -253,6 +267,7 @@ int main(void) {
       T(report_is_flattened),
       T(report_without_load_has_no_utilization),
       T(report_that_does_not_fit_is_told_with_pointers),
+      T(too_long_a_name_of_a_figure_is_refused),
       T(more_than_64_numbers_are_refused),
   };
 #undef T

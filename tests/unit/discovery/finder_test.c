@@ -70,7 +70,21 @@ static void equals_are_drawn_by_weight(void **state) {
     finder_order(targets, 2, &random);
     heavy_first += strcmp(targets[0].host, "heavy") == 0;
   }
-  assert_in_range(heavy_first, 7200, 7600); /* 30 of 41 draws, the sum of weights and zero being possible */
+  assert_in_range(heavy_first, 7300, 7700);
+}
+
+static void small_weights_are_as_fair_as_large_ones(void **state) {
+  (void)state;
+  struct random random;
+  random_seed(&random, 7);
+  unsigned first[3] = {0};
+  for (int i = 0; i < 9000; i++) {
+    struct finder_target targets[] = {target("0", 0, 1), target("1", 0, 1), target("2", 0, 1)};
+    finder_order(targets, 3, &random);
+    first[targets[0].host[0] - '0']++;
+  }
+  for (size_t i = 0; i < 3; i++)
+    assert_in_range(first[i], 2800, 3200);
 }
 
 static void targets_without_weight_have_a_small_chance(void **state) {
@@ -185,6 +199,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(lower_priorities_come_first),
       cmocka_unit_test(equals_are_drawn_by_weight),
+      cmocka_unit_test(small_weights_are_as_fair_as_large_ones),
       cmocka_unit_test(targets_without_weight_have_a_small_chance),
       cmocka_unit_test(every_target_stays_in_the_order),
       cmocka_unit_test(urls_are_taken_apart),

@@ -226,6 +226,30 @@ static void stale_lease_ends_after_half_an_hour_at_the_latest(void **state) {
   assert_int_equal(lease->record.since_ms, last_ms);
 }
 
+static void moved_lease_stays_while_its_probes_pass_and_ends_when_they_fail(void **state) {
+  struct lease_table *table = *state;
+  struct lease *lease = grant(table, "a", PERIOD, 1, 0);
+  lease_table_move(table, lease);
+  assert_int_equal(lease_table_moved(table), 1);
+  assert_int_equal(end_one(table, PERIOD, true), LEASE_NOW_STALE);
+  assert_int_equal(end_one(table, PERIOD + LEASE_LOOK_MS, true), LEASE_KEPT);
+  assert_int_equal(end_one(table, PERIOD + 2 * LEASE_LOOK_MS, false), LEASE_NOW_ENDED);
+  assert_int_equal(lease_table_moved(table), 0);
+}
+
+static void moved_lease_that_is_renewed_has_not_moved(void **state) {
+  struct lease_table *table = *state;
+  struct lease *lease = grant(table, "a", PERIOD, 1, 0);
+  lease_table_move(table, lease);
+  lease_table_renew(table, lease, 1);
+  assert_int_equal(lease_table_moved(table), 0);
+  assert_int_equal(end_one(table, PERIOD + 1, true), LEASE_NOW_ENDED);
+  lease = grant(table, "b", PERIOD, 1, 0);
+  lease_table_move(table, lease);
+  lease_table_drop(table, lease);
+  assert_int_equal(lease_table_moved(table), 0);
+}
+
 static void many_leases_come_in_the_order_of_their_ends(void **state) {
   struct lease_table *table = *state;
   char id[16];
@@ -288,6 +312,8 @@ int main(void) {
       T(stale_lease_ends_when_its_probes_fail_at_a_look),
       T(stale_lease_ends_one_period_after_the_others_came_back),
       T(stale_lease_ends_after_half_an_hour_at_the_latest),
+      T(moved_lease_stays_while_its_probes_pass_and_ends_when_they_fail),
+      T(moved_lease_that_is_renewed_has_not_moved),
       T(many_leases_come_in_the_order_of_their_ends),
       T(queue_keeps_order_and_the_more_urgent_wins),
   };

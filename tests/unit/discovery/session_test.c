@@ -251,6 +251,62 @@ static void it_registers_at_the_new_one_before_it_lets_go(void **state) {
   assert_int_equal(scene->lost, 0);
 }
 
+static void it_goes_to_the_best_of_those_that_are_named(void **state) {
+  struct scene *scene = *state;
+  struct fake spare = {0};
+  begin(scene, 1);
+  fake_start(&spare);
+  until(scene, has_renewed_thrice);
+  pthread_mutex_lock(&scene->a.lock);
+  snprintf(scene->a.directive, sizeof scene->a.directive,
+           "{\"kind\":\"leave\",\"until_at\":null,\"balancers\":["
+           "{\"identity\":\"spare\",\"url\":\"%s\",\"priority\":10,\"weight\":1},"
+           "{\"identity\":\"b\",\"url\":\"%s\",\"priority\":0,\"weight\":1}]}",
+           spare.url, scene->b.url);
+  pthread_mutex_unlock(&scene->a.lock);
+  until(scene, is_at_b_alone);
+  assert_int_equal(fake_count(&spare, '*'), 0);
+  fake_stop(&spare);
+}
+
+static bool is_back_at_a_alone(struct scene *scene) {
+  return fake_count(&scene->a, 'R') >= 2 && fake_count(&scene->b, 'D') >= 1;
+}
+static bool is_back_at_a(struct scene *scene) {
+  return fake_count(&scene->a, 'R') >= 2;
+}
+
+static void tell_stay(struct fake *fake) {
+  pthread_mutex_lock(&fake->lock);
+  fake->directive[0] = '\0';
+  pthread_mutex_unlock(&fake->lock);
+}
+
+static void it_goes_back_to_one_that_is_named_again(void **state) {
+  struct scene *scene = *state;
+  begin(scene, 1);
+  until(scene, has_renewed_thrice);
+  fake_tell_leave(&scene->a, &scene->b);
+  until(scene, is_at_b_alone);
+  tell_stay(&scene->a); /* it was started anew, and the other one's turn has come */
+  fake_tell_leave(&scene->b, &scene->a);
+  until(scene, is_back_at_a_alone);
+  assert_int_equal(scene->lost, 0);
+}
+
+static void it_goes_back_to_one_that_went_when_nobody_else_is_left(void **state) {
+  struct scene *scene = *state;
+  scene->b.lease_s = 1;
+  begin(scene, 1);
+  until(scene, has_renewed_thrice);
+  fake_tell_leave(&scene->a, &scene->b);
+  until(scene, is_at_b_alone);
+  tell_stay(&scene->a);
+  fake_stop(&scene->b);
+  until(scene, is_back_at_a);
+  assert_int_equal(scene->lost, 1);
+}
+
 static void it_stays_when_nobody_else_is_there(void **state) {
   struct scene *scene = *state;
   begin(scene, 1);
@@ -380,6 +436,9 @@ int main(void) {
       WITH_SCENE(a_lost_balancer_is_replaced_by_one_that_it_named),
       WITH_SCENE(one_failure_is_no_loss),
       WITH_SCENE(it_registers_at_the_new_one_before_it_lets_go),
+      WITH_SCENE(it_goes_to_the_best_of_those_that_are_named),
+      WITH_SCENE(it_goes_back_to_one_that_is_named_again),
+      WITH_SCENE(it_goes_back_to_one_that_went_when_nobody_else_is_left),
       WITH_SCENE(it_stays_when_nobody_else_is_there),
       WITH_SCENE(it_is_registered_with_as_many_as_wanted),
       WITH_SCENE(leaving_tells_until_when_clients_may_come),

@@ -103,6 +103,25 @@ static void one_that_asked_nothing_goes_for_a_newcomer(void **state) {
   end(&scene);
 }
 
+static void crowd_pays_for_itself(void **state) {
+  static const enum guard_step crowds[] = {GUARD_RECEIVING, GUARD_ANSWERING, GUARD_RESTING};
+  (void)state;
+  for (size_t i = 0; i < sizeof crowds / sizeof *crowds; i++) {
+    struct scene scene;
+    start(&scene, 5, 0);
+    struct guard_visitor *handled = enter(&scene, "192.0.2.1", 0);
+    http_guard_step(scene.guard, handled, GUARD_HANDLED, 0);
+    for (int number = 0; number < 3; number++)
+      http_guard_step(scene.guard, enter(&scene, "192.0.2.2", 0), crowds[i], 1 + number);
+    struct guard_visitor *fresh = enter(&scene, "192.0.2.3", 5);
+    struct guard_visitor *newcomer = enter(&scene, "192.0.2.4", 6);
+    assert_true(is_out(&scene.visitors[1]));
+    assert_false(is_out(handled) || is_out(fresh) || is_out(newcomer));
+    assert_false(is_out(&scene.visitors[2]) || is_out(&scene.visitors[3]));
+    end(&scene);
+  }
+}
+
 static void nobody_goes_while_all_are_busy(void **state) {
   (void)state;
   struct scene scene;
@@ -183,6 +202,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(each_step_has_its_time),
       cmocka_unit_test(one_that_asked_nothing_goes_for_a_newcomer),
+      cmocka_unit_test(crowd_pays_for_itself),
       cmocka_unit_test(nobody_goes_while_all_are_busy),
       cmocka_unit_test(client_above_its_limit_pays_with_its_own),
       cmocka_unit_test(burst_of_one_client_leaves_its_newest),

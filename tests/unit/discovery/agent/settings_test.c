@@ -124,6 +124,22 @@ static void the_command_line_stands_above_the_file(void **state) {
   forget(&line);
 }
 
+static void a_reading_may_take_no_longer_than_its_interval(void **state) {
+  (void)state;
+  struct line line = READ("metrics:\n"
+                          "  - {file: load, interval: 500ms}\n"
+                          "  - {file: load, interval: 1m}\n",
+                          "-d", "example.com", "-s", "www");
+  assert_string_equal(line.problems, "");
+  assert_int_equal(line.settings->metrics[0].timeout_ms, 500);
+  assert_int_equal(line.settings->metrics[1].timeout_ms, 5000);
+  forget(&line);
+  line = READ("metrics:\n  - {file: load, interval: 500ms, timeout: 1s}\n", "-d", "example.com", "-s", "www");
+  assert_null(line.settings);
+  assert_non_null(strstr(line.problems, "timeout is longer than interval"));
+  forget(&line);
+}
+
 static void a_token_comes_from_its_file_or_the_environment(void **state) {
   (void)state;
   char path[] = "/tmp/gslb-agent-token-XXXXXX";
@@ -213,6 +229,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_command_line_is_enough),
       cmocka_unit_test(the_command_line_stands_above_the_file),
+      cmocka_unit_test(a_reading_may_take_no_longer_than_its_interval),
       cmocka_unit_test(a_token_comes_from_its_file_or_the_environment),
       cmocka_unit_test(what_is_wrong_is_told),
       cmocka_unit_test(misuse_is_refused),
