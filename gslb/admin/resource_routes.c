@@ -347,6 +347,14 @@ static bool add_resource(void *context, const char *id, const struct resource_re
   return true;
 }
 
+static bool is_listed_state(const char *word) {
+  static const char *const states[] = {"live", "stale", "moved", "ended", "removed"};
+  for (size_t i = 0; i < sizeof states / sizeof *states; i++)
+    if (strcmp(word, states[i]) == 0)
+      return true;
+  return false;
+}
+
 static bool read_filter(struct visit *visit, char service[DOMAIN_TEXT_SIZE], struct registry_filter *filter) {
   struct http_call *call = visit->call;
   enum resource_kind kind;
@@ -364,9 +372,8 @@ static bool read_filter(struct visit *visit, char service[DOMAIN_TEXT_SIZE], str
     reply_problem(call, 400, "service is a domain name, not \"%s\"", name);
   } else if (filter->kind && resource_kind_parse(filter->kind, &kind) != STATUS_OK) {
     reply_problem(call, 400, "kind is server, balancer or cloud, not \"%s\"", filter->kind);
-  } else if (state && strcmp(state, "live") != 0 && strcmp(state, "stale") != 0 && strcmp(state, "ended") != 0 &&
-             strcmp(state, "removed") != 0) {
-    reply_problem(call, 400, "state is live, stale, ended or removed, not \"%s\"", state);
+  } else if (state && !is_listed_state(state)) {
+    reply_problem(call, 400, "state is live, stale, moved, ended or removed, not \"%s\"", state);
   } else {
     filter->service = name ? service : NULL;
     return true;
