@@ -15,6 +15,7 @@ PACKAGES_BUILD = gcc make pkg-config libldns-dev libc-ares-dev libmicrohttpd-dev
 PACKAGES_TEST  = $(PACKAGES_BUILD) libcmocka-dev clang libclang-rt-14-dev python3-dnspython python3-yaml \
 	knot-dnsutils unbound prometheus chromium chromium-driver iproute2 procps lmdb-utils \
 	bind9 knot nsd knot-resolver pdns-recursor zonemaster-cli
+PACKAGES_BENCH = $(PACKAGES_TEST) etcd-server
 PACKAGES_LINT  = clang-format clang-tidy cppcheck
 
 LIBRARIES = lmdb yaml-0.1 jansson libuv liburcu-qsbr libcurl gnutls libcares libmicrohttpd libcap-ng libseccomp libsystemd \
@@ -44,7 +45,7 @@ C_FILES  = $(wildcard $(addsuffix /*.[ch],gslb/base gslb/model gslb/net gslb/dec
 	discovery discovery/agent gslb/admin gslb/main) \
 	tests/fuzz/*.c tests/bench/*.c tests/fake/*.c tests/unit/*/*.[ch])
 
-.PHONY: all run test test-asan test-long unit fuzz deps deps-run lint format check-format check-headers clean
+.PHONY: all run test test-asan test-long bench-registry unit fuzz deps deps-run lint format check-format check-headers clean
 all: $(PROGRAMS:%=$(BUILD)/%)
 
 $(BUILD)/%.o: %.c
@@ -103,6 +104,11 @@ test-asan: deps
 # the same tests with their full counts
 test-long: deps
 	@exec tests/run --long
+
+# registrations beside etcd
+bench-registry: all
+	@tests/install-packages $(PACKAGES_BENCH)
+	@tests/bench/registry
 
 deps:
 	@tests/install-packages $(PACKAGES_TEST)

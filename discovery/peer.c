@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 
+#include "gslb/base/clock.h"
 #include "gslb/base/memory.h"
 #include "gslb/net/outcome.h"
 
@@ -77,16 +78,6 @@ void peer_request(const struct peer *peer, struct http_request *out) {
                                .may_reuse = true};
 }
 
-/* RFC 3339 in UTC with milliseconds, as value_time writes it; 0: none. */
-static int64_t read_time(const char *text) {
-  struct tm calendar = {0};
-  const char *rest = text ? strptime(text, "%Y-%m-%dT%H:%M:%S", &calendar) : NULL;
-  int ms, used = 0;
-  if (!rest || sscanf(rest, ".%3dZ%n", &ms, &used) != 1 || used != 5 || rest[used])
-    return 0;
-  return (int64_t)timegm(&calendar) * 1000 + ms;
-}
-
 struct answer {
   bool is_good;
   bool is_accepting;
@@ -104,7 +95,7 @@ static void read_document(const struct peer *peer, const json_t *document, struc
   } else {
     out->is_good = true;
     out->is_accepting = json_is_true(accepting);
-    out->leaves_ms = read_time(json_string_value(json_object_get(document, "leaves_at")));
+    out->leaves_ms = clock_parse_utc(json_string_value(json_object_get(document, "leaves_at")));
   }
 }
 

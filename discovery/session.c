@@ -28,20 +28,6 @@ int64_t session_pause_ms(unsigned failures, int64_t base_ms, struct random *rand
   return random_below(random, (uint32_t)most + 1);
 }
 
-int64_t session_parse_time(const char *text) {
-  struct tm calendar = {0};
-  const char *rest = text ? strptime(text, "%Y-%m-%dT%H:%M:%S", &calendar) : NULL;
-  if (!rest)
-    return 0;
-  int64_t ms = 0;
-  if (*rest == '.') {
-    int64_t unit = 100;
-    for (rest++; *rest >= '0' && *rest <= '9'; rest++, unit /= 10)
-      ms += (*rest - '0') * unit;
-  }
-  return strcmp(rest, "Z") == 0 ? (int64_t)timegm(&calendar) * 1000 + ms : 0;
-}
-
 int64_t session_unix_ms(void) {
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
@@ -232,7 +218,7 @@ void session_move(struct session *session, struct link *link, const json_t *dire
     return;
   link->state = LINK_MOVING;
   link->moving_ms = mono_now_ms();
-  int64_t until = session_parse_time(json_string_value(json_object_get(directive, "until_at")));
+  int64_t until = clock_parse_utc(json_string_value(json_object_get(directive, "until_at")));
   int64_t away_ms = until ? until - session_unix_ms() : GONE_PAUSE_MS;
   session_avoid(session, &link->target, AVOID_LEFT, away_ms > 0 ? away_ms : 1);
   session_name_others(session, json_object_get(directive, "balancers"));

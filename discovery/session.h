@@ -82,7 +82,5 @@ int64_t session_pause_ms(unsigned failures, int64_t base_ms, struct random *rand
 /* Full jitter: uniform from 0 to min(SESSION_PAUSE_MOST_MS, base_ms * 2^failures). */
 int64_t session_unix_ms(void);
 /* What the wall clock says, in which balancers name times. */
-int64_t session_parse_time(const char *text);
-/* "2026-11-21T13:30:00.123Z" (RFC 3339 in UTC) in Unix ms; 0 for anything else, NULL too. */
 
 #endif

@@ -317,7 +317,7 @@ static void answered_deregister(struct link *link, const struct http_reply *repl
     loop_timer_after(link->timer, DEREGISTER_PAUSE_MS);
     return;
   }
-  int64_t until = session_parse_time(json_string_value(json_object_get(body, "clients_until_at")));
+  int64_t until = clock_parse_utc(json_string_value(json_object_get(body, "clients_until_at")));
   if (!is_done && link->good_ms) /* it was not told, so our lease runs on */
     until = session_unix_ms() + link->good_ms + lease_of(link) - mono_now_ms();
   if (until > session->serve_until_ms)

@@ -12,6 +12,7 @@
 #include "discovery/ldns_record.h"
 #include "gslb/base/clock.h"
 #include "gslb/base/random.h"
+#include "gslb/net/caller.h"
 
 #define DATAGRAM_MOST 1232u /* avoids fragments on common paths */
 #define REPEAT_MS 1000      /* the first time, then twice as long each time */
@@ -30,8 +31,7 @@ struct exchange { /* one message and the answer to it */
   const struct update_target *target;
   const struct update_patience *patience;
   struct errbuf *err;
-  int64_t end_ms; /* mono */
-  int fd;
+  struct caller caller;
   uint16_t id;
   ldns_pkt_opcode opcode;
   uint8_t *query;
@@ -88,51 +88,6 @@ size_t update_size(const struct update *update) {
   return update->size;
 }
 
-/* Until the socket is ready, for as long as wait_ms and until the end. */
-static enum status wait_for(struct exchange *exchange, short events, int64_t wait_ms) {
-  int64_t until_ms = mono_now_ms() + wait_ms;
-  if (exchange->end_ms < until_ms)
-    until_ms = exchange->end_ms;
-  for (;;) {
-    struct pollfd ready[2] = {{.fd = exchange->fd, .events = events},
-                              {.fd = exchange->patience->cancel, .events = POLLIN}};
-    int64_t left_ms = until_ms - mono_now_ms();
-    int count = left_ms > 0 ? poll(ready, 2, (int)left_ms) : 0;
-    if (count < 0 && errno == EINTR)
-      continue;
-    if (count > 0 && ready[1].revents)
-      return errbuf_set(exchange->err, STATUS_TIMEOUT, "given up");
-    if (count > 0)
-      return STATUS_OK;
-    return count ? errbuf_set(exchange->err, STATUS_IO, "poll: %s", strerror(errno))
-                 : errbuf_set(exchange->err, STATUS_TIMEOUT, "the server does not answer in time");
-  }
-}
-
-static enum status open_socket(struct exchange *exchange, int type) {
-  struct sockaddr_storage address;
-  socklen_t length = addr_to_sockaddr(&exchange->target->server, &address);
-  exchange->fd = socket(address.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (exchange->fd < 0)
-    return errbuf_set(exchange->err, STATUS_IO, "socket: %s", strerror(errno));
-  int failure = connect(exchange->fd, (const struct sockaddr *)&address, length) == 0 ? 0 : errno;
-  if (failure == EINPROGRESS) {
-    enum status status = wait_for(exchange, POLLOUT, exchange->patience->total_ms);
-    socklen_t size = sizeof failure;
-    if (status != STATUS_OK)
-      return status;
-    if (getsockopt(exchange->fd, SOL_SOCKET, SO_ERROR, &failure, &size) != 0)
-      failure = errno;
-  }
-  return failure ? errbuf_set(exchange->err, STATUS_IO, "connect: %s", strerror(failure)) : STATUS_OK;
-}
-
-static void close_socket(struct exchange *exchange) {
-  if (exchange->fd >= 0)
-    close(exchange->fd);
-  exchange->fd = -1;
-}
-
 static const char *signature_error_name(uint16_t code) {
   switch (code) {
   case 16:
@@ -180,13 +135,13 @@ static enum status take_answer(struct exchange *exchange, size_t size) {
 
 static enum status try_udp(struct exchange *exchange, int64_t wait_ms) {
   int64_t until_ms = mono_now_ms() + wait_ms;
-  if (send(exchange->fd, exchange->query, exchange->query_size, MSG_NOSIGNAL) < 0)
+  if (send(exchange->caller.fd, exchange->query, exchange->query_size, MSG_NOSIGNAL) < 0)
     return errbuf_set(exchange->err, STATUS_IO, "send: %s", strerror(errno));
   for (;;) {
-    enum status status = wait_for(exchange, POLLIN, until_ms - mono_now_ms());
+    enum status status = caller_wait(&exchange->caller, POLLIN, until_ms - mono_now_ms(), exchange->err);
     if (status != STATUS_OK)
       return status;
-    ssize_t size = recv(exchange->fd, exchange->message, sizeof exchange->message, MSG_DONTWAIT);
+    ssize_t size = recv(exchange->caller.fd, exchange->message, sizeof exchange->message, MSG_DONTWAIT);
     if (size < 0 && errno != EAGAIN && errno != EINTR)
       return errbuf_set(exchange->err, STATUS_IO, "receive: %s", strerror(errno));
     if (size >= 0 && is_answer(exchange, (size_t)size))
@@ -194,55 +149,26 @@ static enum status try_udp(struct exchange *exchange, int64_t wait_ms) {
   }
 }
 
-static enum status send_bytes(struct exchange *exchange, const uint8_t *bytes, size_t size) {
-  while (size) {
-    ssize_t count = send(exchange->fd, bytes, size, MSG_NOSIGNAL);
-    if (count > 0) {
-      bytes += count;
-      size -= (size_t)count;
-    } else if (errno == EAGAIN) {
-      enum status status = wait_for(exchange, POLLOUT, exchange->patience->total_ms);
-      if (status != STATUS_OK)
-        return status;
-    } else if (errno != EINTR) {
-      return errbuf_set(exchange->err, STATUS_IO, "send: %s", strerror(errno));
-    }
-  }
-  return STATUS_OK;
-}
-
-static enum status receive_bytes(struct exchange *exchange, uint8_t *out, size_t size) {
-  while (size) {
-    enum status status = wait_for(exchange, POLLIN, exchange->patience->total_ms);
-    if (status != STATUS_OK)
-      return status;
-    ssize_t count = recv(exchange->fd, out, size, 0);
-    if (count == 0)
-      return errbuf_set(exchange->err, STATUS_IO, "the server closes the connection before its answer is whole");
-    if (count < 0 && errno != EAGAIN && errno != EINTR)
-      return errbuf_set(exchange->err, STATUS_IO, "receive: %s", strerror(errno));
-    if (count > 0) {
-      out += count;
-      size -= (size_t)count;
-    }
-  }
-  return STATUS_OK;
+static enum status open_caller(struct exchange *exchange, int type) {
+  return caller_open(&exchange->caller, &exchange->target->server, type, exchange->patience->total_ms, exchange->err);
 }
 
 static enum status try_tcp(struct exchange *exchange) {
   uint8_t length[2];
+  struct caller *caller = &exchange->caller;
+  int64_t wait_ms = exchange->patience->total_ms;
   ldns_write_uint16(length, (uint16_t)exchange->query_size);
-  enum status status = open_socket(exchange, SOCK_STREAM);
+  enum status status = open_caller(exchange, SOCK_STREAM);
   if (status == STATUS_OK)
-    status = send_bytes(exchange, length, sizeof length);
+    status = caller_send(caller, length, sizeof length, wait_ms, exchange->err);
   if (status == STATUS_OK)
-    status = send_bytes(exchange, exchange->query, exchange->query_size);
+    status = caller_send(caller, exchange->query, exchange->query_size, wait_ms, exchange->err);
   if (status == STATUS_OK)
-    status = receive_bytes(exchange, length, sizeof length);
+    status = caller_receive(caller, length, sizeof length, wait_ms, exchange->err);
   size_t size = status == STATUS_OK ? ldns_read_uint16(length) : 0;
   if (status == STATUS_OK)
-    status = receive_bytes(exchange, exchange->message, size);
-  close_socket(exchange);
+    status = caller_receive(caller, exchange->message, size, wait_ms, exchange->err);
+  caller_close(&exchange->caller);
   if (status != STATUS_OK)
     return status;
   return is_answer(exchange, size) ? take_answer(exchange, size)
@@ -277,16 +203,16 @@ static enum status prepare(struct exchange *exchange, ldns_pkt *query) {
 static enum status perform(struct exchange *exchange) {
   enum status status = STATUS_TIMEOUT;
   if (exchange->query_size <= DATAGRAM_MOST) {
-    status = open_socket(exchange, SOCK_DGRAM);
+    status = open_caller(exchange, SOCK_DGRAM);
     int64_t wait_ms = REPEAT_MS;
     if (status == STATUS_OK)
       status = STATUS_TIMEOUT;
-    for (int i = 0; i < TRIES && status == STATUS_TIMEOUT && mono_now_ms() < exchange->end_ms; i++, wait_ms *= 2)
+    for (int i = 0; i < TRIES && status == STATUS_TIMEOUT && mono_now_ms() < exchange->caller.end_ms; i++, wait_ms *= 2)
       status = try_udp(exchange, wait_ms);
-    close_socket(exchange);
+    caller_close(&exchange->caller);
     bool is_cut = status == STATUS_OK && ldns_pkt_tc(exchange->reply);
     bool is_final = status != STATUS_TIMEOUT && status != STATUS_OK && status != STATUS_IO;
-    if (is_final || (status == STATUS_OK && !is_cut) || mono_now_ms() >= exchange->end_ms)
+    if (is_final || (status == STATUS_OK && !is_cut) || mono_now_ms() >= exchange->caller.end_ms)
       return status == STATUS_OK && is_cut ? errbuf_set(exchange->err, STATUS_TIMEOUT, "the answer is cut") : status;
     ldns_pkt_free(exchange->reply);
     exchange->reply = NULL;
@@ -301,8 +227,10 @@ static enum status converse(const struct update_target *target, ldns_pkt *query,
   exchange->target = target;
   exchange->patience = patience;
   exchange->err = err;
-  exchange->fd = -1;
-  exchange->end_ms = mono_now_ms() + patience->total_ms;
+  exchange->caller = (struct caller){.fd = -1,
+                                     .cancel = patience->cancel,
+                                     .end_ms = mono_now_ms() + patience->total_ms,
+                                     .peer = "the server"};
   enum status status = prepare(exchange, query);
   if (status == STATUS_OK)
     status = perform(exchange);

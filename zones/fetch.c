@@ -12,6 +12,7 @@
 #include "gslb/base/log.h"
 #include "gslb/base/memory.h"
 #include "gslb/base/random.h"
+#include "gslb/net/caller.h"
 #include "zones/expand.h"
 #include "zones/intake.h"
 #include "zones/query.h"
@@ -29,8 +30,7 @@ const struct fetch_limits fetch_limits_default = {.reply_ms = 2000,
 struct exchange { /* one query and what comes back */
   const struct fetch *fetch;
   struct errbuf *err;
-  int fd;
-  int64_t end_ms; /* mono */
+  struct caller caller;
   uint16_t id;
   uint16_t type;
   bool is_refused; /* for a reason that another query would meet as well: the signature, the connection */
@@ -70,51 +70,6 @@ static enum status write_query(struct exchange *exchange, uint16_t type, const s
   exchange->query_size = size;
   wire_set_u16(exchange->query, (uint16_t)size);
   return STATUS_OK;
-}
-
-/* Until the socket is ready, for as long as wait_ms and until the end. */
-static enum status wait_for(struct exchange *exchange, short events, int64_t wait_ms) {
-  int64_t until_ms = mono_now_ms() + wait_ms;
-  if (exchange->end_ms < until_ms)
-    until_ms = exchange->end_ms;
-  for (;;) {
-    struct pollfd ready[2] = {{.fd = exchange->fd, .events = events},
-                              {.fd = exchange->fetch->cancel, .events = POLLIN}};
-    int64_t left_ms = until_ms - mono_now_ms();
-    int count = left_ms > 0 ? poll(ready, 2, (int)left_ms) : 0;
-    if (count < 0 && errno == EINTR)
-      continue;
-    if (count > 0 && ready[1].revents)
-      return errbuf_set(exchange->err, STATUS_TIMEOUT, "given up");
-    if (count > 0)
-      return STATUS_OK;
-    return count ? errbuf_set(exchange->err, STATUS_IO, "poll: %s", strerror(errno))
-                 : errbuf_set(exchange->err, STATUS_TIMEOUT, "the primary does not answer in time");
-  }
-}
-
-static enum status open_socket(struct exchange *exchange, int type) {
-  struct sockaddr_storage address;
-  socklen_t length = addr_to_sockaddr(exchange->fetch->primary, &address);
-  exchange->fd = socket(address.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (exchange->fd < 0)
-    return errbuf_set(exchange->err, STATUS_IO, "socket: %s", strerror(errno));
-  int failure = connect(exchange->fd, (const struct sockaddr *)&address, length) == 0 ? 0 : errno;
-  if (failure == EINPROGRESS) {
-    enum status status = wait_for(exchange, POLLOUT, exchange->fetch->limits->idle_ms);
-    socklen_t size = sizeof failure;
-    if (status != STATUS_OK)
-      return status;
-    if (getsockopt(exchange->fd, SOL_SOCKET, SO_ERROR, &failure, &size) != 0)
-      failure = errno;
-  }
-  return failure ? errbuf_set(exchange->err, STATUS_IO, "connect: %s", strerror(failure)) : STATUS_OK;
-}
-
-static void close_socket(struct exchange *exchange) {
-  if (exchange->fd >= 0)
-    close(exchange->fd);
-  exchange->fd = -1;
 }
 
 static bool is_question_ours(const struct exchange *exchange, size_t size, size_t *at) {
@@ -193,13 +148,13 @@ static bool is_answer(const struct exchange *exchange, size_t size) {
 
 static enum status try_udp(struct exchange *exchange, struct soa *out) {
   int64_t until_ms = mono_now_ms() + exchange->fetch->limits->reply_ms;
-  if (send(exchange->fd, exchange->query + LENGTH_SIZE, exchange->query_size, MSG_NOSIGNAL) < 0)
+  if (send(exchange->caller.fd, exchange->query + LENGTH_SIZE, exchange->query_size, MSG_NOSIGNAL) < 0)
     return errbuf_set(exchange->err, STATUS_IO, "send: %s", strerror(errno));
   for (;;) {
-    enum status status = wait_for(exchange, POLLIN, until_ms - mono_now_ms());
+    enum status status = caller_wait(&exchange->caller, POLLIN, until_ms - mono_now_ms(), exchange->err);
     if (status != STATUS_OK)
       return status;
-    ssize_t size = recv(exchange->fd, exchange->message, sizeof exchange->message, MSG_DONTWAIT);
+    ssize_t size = recv(exchange->caller.fd, exchange->message, sizeof exchange->message, MSG_DONTWAIT);
     if (size < 0 && errno != EAGAIN && errno != EINTR)
       return errbuf_set(exchange->err, STATUS_IO, "receive: %s", strerror(errno));
     if (size >= 0 && is_answer(exchange, (size_t)size))
@@ -207,58 +162,29 @@ static enum status try_udp(struct exchange *exchange, struct soa *out) {
   }
 }
 
-static enum status send_all(struct exchange *exchange) {
-  size_t sent = 0, size = exchange->query_size + LENGTH_SIZE;
-  while (sent < size) {
-    ssize_t count = send(exchange->fd, exchange->query + sent, size - sent, MSG_NOSIGNAL);
-    if (count > 0) {
-      sent += (size_t)count;
-    } else if (errno == EAGAIN) {
-      enum status status = wait_for(exchange, POLLOUT, exchange->fetch->limits->idle_ms);
-      if (status != STATUS_OK)
-        return status;
-    } else if (errno != EINTR) {
-      return errbuf_set(exchange->err, STATUS_IO, "send: %s", strerror(errno));
-    }
-  }
-  return STATUS_OK;
-}
-
-static enum status receive_all(struct exchange *exchange, uint8_t *out, size_t size) {
-  while (size) {
-    ssize_t count = recv(exchange->fd, out, size, 0);
-    if (count > 0) {
-      out += count;
-      size -= (size_t)count;
-    } else if (count == 0) {
-      return errbuf_set(exchange->err, STATUS_INVALID, "the primary closes the connection before the answer is whole");
-    } else if (errno == EAGAIN) {
-      enum status status = wait_for(exchange, POLLIN, exchange->fetch->limits->idle_ms);
-      if (status != STATUS_OK)
-        return status;
-    } else if (errno != EINTR) {
-      return errbuf_set(exchange->err, STATUS_IO, "receive: %s", strerror(errno));
-    }
-    if (mono_now_ms() >= exchange->end_ms)
-      return errbuf_set(exchange->err, STATUS_TIMEOUT, "the transfer takes too long");
-  }
-  return STATUS_OK;
-}
-
 static enum status receive_message(struct exchange *exchange, size_t *size) {
   uint8_t length[LENGTH_SIZE];
-  enum status status = receive_all(exchange, length, sizeof length);
+  int64_t idle_ms = exchange->fetch->limits->idle_ms;
+  enum status status = caller_receive(&exchange->caller, length, sizeof length, idle_ms, exchange->err);
   if (status != STATUS_OK)
     return status;
   *size = wire_get_u16(length);
-  return receive_all(exchange, exchange->message, *size);
+  return caller_receive(&exchange->caller, exchange->message, *size, idle_ms, exchange->err);
+}
+
+static enum status open_caller(struct exchange *exchange, int type) {
+  const struct fetch *fetch = exchange->fetch;
+  return caller_open(&exchange->caller, fetch->primary, type, fetch->limits->idle_ms, exchange->err);
 }
 
 static enum status open_connection(struct exchange *exchange) {
-  enum status status = open_socket(exchange, SOCK_STREAM);
-  if (status != STATUS_OK)
+  int64_t idle_ms = exchange->fetch->limits->idle_ms;
+  enum status status = open_caller(exchange, SOCK_STREAM);
+  if (status != STATUS_OK) {
     exchange->is_refused = true;
-  return status == STATUS_OK ? send_all(exchange) : status;
+    return status;
+  }
+  return caller_send(&exchange->caller, exchange->query, exchange->query_size + LENGTH_SIZE, idle_ms, exchange->err);
 }
 
 static enum status try_tcp(struct exchange *exchange, struct soa *out) {
@@ -278,13 +204,13 @@ static struct exchange *exchange_new(const struct fetch *fetch, int64_t total_ms
   struct exchange *exchange = mem_alloc(sizeof *exchange);
   exchange->fetch = fetch;
   exchange->err = err;
-  exchange->fd = -1;
-  exchange->end_ms = mono_now_ms() + total_ms;
+  exchange->caller =
+      (struct caller){.fd = -1, .cancel = fetch->cancel, .end_ms = mono_now_ms() + total_ms, .peer = "the primary"};
   return exchange;
 }
 
 static void exchange_free(struct exchange *exchange) {
-  close_socket(exchange);
+  caller_close(&exchange->caller);
   free(exchange);
 }
 
@@ -298,13 +224,13 @@ enum status fetch_soa(const struct fetch *fetch, struct soa *out, struct errbuf 
   struct exchange *exchange = exchange_new(fetch, FETCH_TRIES * limits->reply_ms + 3 * limits->idle_ms, err);
   enum status status = write_query(exchange, TYPE_SOA, NULL);
   if (status == STATUS_OK)
-    status = open_socket(exchange, SOCK_DGRAM);
+    status = open_caller(exchange, SOCK_DGRAM);
   if (status == STATUS_OK) {
     status = STATUS_TIMEOUT;
     for (int i = 0; i < FETCH_TRIES && status == STATUS_TIMEOUT && !is_cancelled(fetch); i++)
       status = try_udp(exchange, out);
   }
-  close_socket(exchange);
+  caller_close(&exchange->caller);
   bool is_open = status == STATUS_NODATA || status == STATUS_TIMEOUT || status == STATUS_IO;
   if (is_open && !is_cancelled(fetch))
     status = try_tcp(exchange, out);

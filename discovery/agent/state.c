@@ -11,6 +11,7 @@
 #include <jansson.h>
 
 #include "discovery/session.h"
+#include "gslb/base/clock.h"
 #include "gslb/base/memory.h"
 #include "gslb/base/random.h"
 #include "gslb/base/value.h"
@@ -86,7 +87,7 @@ static enum status read_jobs(const json_t *json, struct jobs *out) {
     return STATUS_INVALID;
   *out = (struct jobs){.done = (uint64_t)json_integer_value(done),
                        .busy_s = json_number_value(busy),
-                       .last_ended_ms = session_parse_time(json_string_value(ended))};
+                       .last_ended_ms = clock_parse_utc(json_string_value(ended))};
   return STATUS_OK;
 }
 

@@ -1,6 +1,7 @@
 #include "gslb/base/clock.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 static int64_t read_us(clockid_t id) {
@@ -35,4 +36,18 @@ void clock_format_utc(int64_t unix_ms, char *text, unsigned size) {
   char stamp[32];
   strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &calendar);
   snprintf(text, size, "%s.%03dZ", stamp, (int)(unix_ms % 1000));
+}
+
+int64_t clock_parse_utc(const char *text) {
+  struct tm calendar = {0};
+  const char *rest = text ? strptime(text, "%Y-%m-%dT%H:%M:%S", &calendar) : NULL;
+  if (!rest)
+    return 0;
+  int64_t ms = 0;
+  if (*rest == '.') {
+    int64_t unit = 100;
+    for (rest++; *rest >= '0' && *rest <= '9'; rest++, unit /= 10)
+      ms += (*rest - '0') * unit;
+  }
+  return strcmp(rest, "Z") == 0 ? (int64_t)timegm(&calendar) * 1000 + ms : 0;
 }

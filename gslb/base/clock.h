@@ -23,4 +23,8 @@ int64_t mono_now_us(void);
 void clock_format_utc(int64_t unix_ms, char *text, unsigned size);
 /* RFC 3339 with milliseconds, "2026-11-21T13:30:00.123Z" (25 bytes with the end). */
 
+int64_t clock_parse_utc(const char *text);
+/* Unix time in milliseconds of what clock_format_utc writes, with any number of digits behind the second, or none; 0:
+ * NULL, or something else. */
+
 #endif

@@ -23,6 +23,7 @@
 #include "gslb/net/http_server.h"
 
 #define STORES_AGAIN_MS 10000
+#define TCP_AGAIN_MS 5000
 #define WAIT_MOST_MS 60000
 #define TELL_AGAIN_MS 20
 
@@ -44,6 +45,7 @@ struct control {
   struct routes routes;
   struct http_server *tcp;
   struct http_server *local;
+  int64_t tcp_again_ms;    /* mono; INT64_MAX: it serves, or is not wanted */
   int64_t stores_again_ms; /* mono; INT64_MAX: both are open */
   struct channel_message message;
   bool is_leaving; /* all of gslbd stops; this process serves on while resources move away */
@@ -110,28 +112,44 @@ static struct view *make_view(const struct control *control, struct config *conf
   return view;
 }
 
-static enum status start_servers(struct control *control, struct errbuf *err) {
-  struct child *child = control->child;
+/* A certificate that cannot be used costs the TCP listener alone: names, the unix socket and what is registered go on
+ * without it, and it is tried again. */
+static enum status start_tcp(struct control *control, struct errbuf *err) {
   const struct config_control *config = &view_config(control->views.current)->control;
   struct http_tls files = {config->tls.certificate, config->tls.key, config->tls.client_ca};
+  control->tcp_again_ms = INT64_MAX;
   struct http_limits limits = {.threads = 2,
                                .connections = config->limits.connections,
                                .per_client = config->limits.connections_per_client,
                                .idle_s = 30};
+  if (control->child->http_tcp < 0)
+    return STATUS_OK;
+  enum status status = http_server_start(control->child->http_tcp, &limits, config->tls.is_given ? &files : NULL,
+                                         routes_handle, &control->routes, &control->tcp, err);
+  if (status == STATUS_OK || !config->tls.is_given)
+    return status;
+  control->tcp_again_ms = mono_now_ms() + TCP_AGAIN_MS;
+  log_error("%s; nobody is served over TCP until that is in order", err->text);
+  return STATUS_OK;
+}
+
+static enum status start_servers(struct control *control, struct errbuf *err) {
+  struct child *child = control->child;
   enum status status = STATUS_OK;
   if (child->http_unix >= 0)
     status =
         http_server_start(child->http_unix, &unix_limits, NULL, routes_handle, &control->routes, &control->local, err);
-  if (status == STATUS_OK && child->http_tcp >= 0)
-    status = http_server_start(child->http_tcp, &limits, config->tls.is_given ? &files : NULL, routes_handle,
-                               &control->routes, &control->tcp, err);
-  return status;
+  return status == STATUS_OK ? start_tcp(control, err) : status;
 }
 
 static void renew_certificates(struct control *control, const struct config_tls *tls) {
   struct http_tls files = {tls->certificate, tls->key, tls->client_ca};
   struct errbuf err;
-  if (control->tcp && tls->is_given && http_server_renew_tls(control->tcp, &files, &err) != STATUS_OK)
+  if (!tls->is_given)
+    return;
+  if (!control->tcp)
+    (void)start_tcp(control, &err);
+  else if (http_server_renew_tls(control->tcp, &files, &err) != STATUS_OK)
     log_error("%s; the certificate in use stays", err.text);
 }
 
@@ -255,6 +273,10 @@ static void serve(struct control *control) {
     int64_t next_ms = reloads_expire(control->reloads, now_ms);
     if (control->stores_again_ms < next_ms)
       next_ms = control->stores_again_ms;
+    if (control->tcp_again_ms <= now_ms)
+      (void)start_tcp(control, &(struct errbuf){""});
+    if (control->tcp_again_ms < next_ms)
+      next_ms = control->tcp_again_ms;
     int64_t tell_ms = tell_secondaries(control, now_ms);
     if (tell_ms < next_ms)
       next_ms = tell_ms;

@@ -1,24 +1,22 @@
 /* tests/bench/registry_load.c
- * The clients of tests/bench/registry: keeps so many connections busy with registrations, holds many resources and
- * renews them at an even pace, or asks DNS questions at a fixed rate. Prints one JSON object a line.
+ * The clients of tests/bench/registry: keeps so many connections busy with registrations, or holds many resources and
+ * renews them at an even pace. Prints one JSON object a line.
  *
  *   registry_load put FORM HOST PORT CONNECTIONS SECONDS PREFIX SERVICES
  *   registry_load hold HOST PORT CONNECTIONS SECONDS PREFIX SERVICES COUNT PERIOD_S
- *   registry_load ask HOST PORT RATE SECONDS NAME...
  *
  * put: each connection asks as soon as it is answered. hold: registers COUNT resources, and renews them meanwhile where
  * their leases need it; then tells so, waits for a line on standard input, renews each every PERIOD_S for SECONDS, and
- * tells how that went. ask: A records over UDP.
+ * tells how that went.
  * FORM: gslb (PUT of a new resource), etcd (lease grant, then a put with it, both through the JSON gateway), etcd-put
  * (a put with a lease that was granted before), get (GET /, to try this program). The token of gslb is in the
  * environment, REGISTRY_TOKEN. One thread. */
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -37,9 +35,8 @@
 #define LEASE_S 30      /* of what is held */
 #define FILL_RENEW_US 15000000
 #define STRAGGLERS_US 3000000
-#define ASKERS 16u
 
-static void fail(const char *what) {
+static _Noreturn void fail(const char *what) {
   fprintf(stderr, "registry_load: %s: %s\n", what, errno ? strerror(errno) : "bad argument");
   exit(2);
 }
@@ -195,6 +192,7 @@ static void base64(const char *text, char *out) {
 }
 
 static void write_registration(const struct load *load, uint64_t item, char out[TEXT_MOST]) {
+  assert(load->services > 0);
   snprintf(out, TEXT_MOST,
            "{\"addresses\":[\"10.%u.%u.%u\"],\"lease_s\":%d,\"labels\":{\"rack\":\"r%u\"},"
            "\"services\":[{\"name\":\"s%u.example.com\",\"port\":8080}]}",
@@ -515,94 +513,6 @@ static void run_hold(struct load *load, double seconds) {
   printf("}\n");
 }
 
-/* ask */
-
-struct question {
-  uint8_t packet[300];
-  size_t size;
-};
-
-struct asking {
-  struct pollfd sockets[ASKERS];
-  struct question *questions;
-  unsigned question_count;
-  uint64_t sent, answered, capacity;
-  int64_t *sent_us; /* by number; 0 once answered */
-  struct times taken;
-};
-
-static void build_question(struct question *question, const char *name) {
-  static const uint8_t head[12] = {[5] = 1}, tail[5] = {0, 0, 1, 0, 1};
-  memcpy(question->packet, head, sizeof head);
-  question->size = sizeof head;
-  while (*name) {
-    size_t length = strcspn(name, ".");
-    if (length < 1 || length > 63 || question->size + length > 250)
-      fail("name");
-    question->packet[question->size++] = (uint8_t)length;
-    memcpy(question->packet + question->size, name, length);
-    question->size += length;
-    name += length + (name[length] == '.');
-  }
-  memcpy(question->packet + question->size, tail, sizeof tail);
-  question->size += sizeof tail;
-}
-
-static void send_question(struct asking *asking) {
-  struct question *question = &asking->questions[asking->sent % asking->question_count];
-  uint64_t id = asking->sent / ASKERS;
-  question->packet[0] = (uint8_t)(id >> 8);
-  question->packet[1] = (uint8_t)id;
-  asking->sent_us[asking->sent] = now_us();
-  (void)send(asking->sockets[asking->sent % ASKERS].fd, question->packet, question->size, 0);
-  asking->sent++;
-}
-
-static void receive_answers(struct asking *asking, int wait_ms) {
-  if (poll(asking->sockets, ASKERS, wait_ms) <= 0)
-    return;
-  for (unsigned i = 0; i < ASKERS; i++) {
-    uint8_t packet[4096];
-    while (recv(asking->sockets[i].fd, packet, sizeof packet, MSG_DONTWAIT) >= 12) {
-      uint64_t number = ((uint64_t)packet[0] << 8 | packet[1]) * ASKERS + i;
-      if (number >= asking->sent || !asking->sent_us[number] || packet[6] + packet[7] == 0)
-        continue;
-      times_add(&asking->taken, now_us() - asking->sent_us[number]);
-      asking->sent_us[number] = 0;
-      asking->answered++;
-    }
-  }
-}
-
-static void run_ask(const char *host, const char *port, uint64_t rate, double seconds, char **names, unsigned count) {
-  struct asking asking = {.question_count = count, .capacity = (uint64_t)((double)rate * seconds) + 1};
-  struct sockaddr_in address = read_address(host, port);
-  if (asking.capacity > ASKERS * UINT64_C(65536) || count == 0)
-    fail("too many questions, or none");
-  asking.questions = take_memory(count, sizeof *asking.questions);
-  asking.sent_us = take_memory(asking.capacity, sizeof *asking.sent_us);
-  for (unsigned i = 0; i < count; i++)
-    build_question(&asking.questions[i], names[i]);
-  for (unsigned i = 0; i < ASKERS; i++) {
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
-      fail("socket");
-    asking.sockets[i] = (struct pollfd){.fd = fd, .events = POLLIN};
-  }
-  int64_t start_us = now_us(), end_us = start_us + (int64_t)(seconds * 1e6);
-  for (int64_t now = start_us; now < end_us; now = now_us()) {
-    uint64_t due = (uint64_t)(now - start_us) * rate / 1000000;
-    while (asking.sent < due && asking.sent < asking.capacity)
-      send_question(&asking);
-    receive_answers(&asking, 1);
-  }
-  for (int64_t last_us = now_us() + STRAGGLERS_US; asking.answered < asking.sent && now_us() < last_us;)
-    receive_answers(&asking, 10);
-  printf("{\"sent\":%ju,\"lost\":%ju,", (uintmax_t)asking.sent, (uintmax_t)(asking.sent - asking.answered));
-  times_print(&asking.taken);
-  printf("}\n");
-}
-
 static enum form read_form(const char *word) {
   static const char *const words[] = {"gslb", "etcd", "etcd-put", "get"};
   for (unsigned i = 0; i < sizeof words / sizeof *words; i++)
@@ -610,19 +520,14 @@ static enum form read_form(const char *word) {
       return (enum form)i;
   errno = 0;
   fail("form");
-  return FORM_GET;
 }
 
 int main(int argc, char **argv) {
   static struct load load = {.noise = 1};
   bool is_put = argc == 9 && strcmp(argv[1], "put") == 0, is_hold = argc == 10 && strcmp(argv[1], "hold") == 0;
-  if (argc > 6 && strcmp(argv[1], "ask") == 0) {
-    run_ask(argv[2], argv[3], strtoull(argv[4], NULL, 10), atof(argv[5]), argv + 6, (unsigned)argc - 6);
-    return 0;
-  }
   if (!is_put && !is_hold)
-    fail("usage: put FORM HOST PORT CONNECTIONS SECONDS PREFIX SERVICES | hold HOST PORT CONNECTIONS SECONDS PREFIX "
-         "SERVICES COUNT PERIOD_S | ask HOST PORT RATE SECONDS NAME...");
+    fail("put FORM HOST PORT CONNECTIONS SECONDS PREFIX SERVICES, "
+         "or hold HOST PORT CONNECTIONS SECONDS PREFIX SERVICES COUNT PERIOD_S");
   char **rest = argv + (is_put ? 3 : 2);
   load.form = is_put ? read_form(argv[2]) : FORM_GSLB;
   load.host = rest[0];

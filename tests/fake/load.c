@@ -39,7 +39,7 @@ struct load {
   uint64_t answered, repeated, strange, empty, refused_by_kernel, not_sent;
   uint64_t rcodes[16];
   int64_t slowest_us;
-  int64_t *sent_us; /* by sequence; negative once answered */
+  int64_t *sent_us; /* by sequence; once answered: -1 - how long that took */
 };
 
 static volatile sig_atomic_t stop_asked;
@@ -115,7 +115,7 @@ static void account(struct load *load, unsigned socket_index, const uint8_t *pac
   int64_t taken_us = now_us() - load->sent_us[sequence];
   if (taken_us > load->slowest_us)
     load->slowest_us = taken_us;
-  load->sent_us[sequence] = -1;
+  load->sent_us[sequence] = -1 - taken_us;
   load->answered++;
   load->rcodes[packet[3] & 15]++;
   load->empty += packet[6] == 0 && packet[7] == 0;
@@ -179,12 +179,33 @@ static void run(struct load *load, uint64_t rate, double seconds) {
     wait_ms(load, 10);
 }
 
+static int compare(const void *a, const void *b) {
+  int64_t first = *(const int64_t *)a, second = *(const int64_t *)b;
+  return (first > second) - (first < second);
+}
+
+static void report_times(const struct load *load) {
+  int64_t *taken_us = calloc(load->answered + 1, sizeof *taken_us);
+  uint64_t count = 0;
+  if (!taken_us)
+    fail("memory");
+  for (uint64_t i = 0; i < load->sent; i++)
+    if (load->sent_us[i] < 0)
+      taken_us[count++] = -1 - load->sent_us[i];
+  qsort(taken_us, count, sizeof *taken_us, compare);
+  size_t half = count / 2, most = count * 99 / 100;
+  printf("\"p50_ms\":%.3f,\"p99_ms\":%.3f,", (double)taken_us[half] / 1000, (double)taken_us[most] / 1000);
+  free(taken_us);
+}
+
 static void report(const struct load *load, int64_t start_us) {
   printf("{\"sent\":%ju,\"answered\":%ju,\"lost\":%ju,\"repeated\":%ju,\"strange\":%ju,\"empty\":%ju,"
-         "\"refused\":%ju,\"not_sent\":%ju,\"slowest_ms\":%.1f,\"rcodes\":{",
+         "\"refused\":%ju,\"not_sent\":%ju,\"slowest_ms\":%.1f,",
          (uintmax_t)load->sent, (uintmax_t)load->answered, (uintmax_t)(load->sent - load->answered),
          (uintmax_t)load->repeated, (uintmax_t)load->strange, (uintmax_t)load->empty,
          (uintmax_t)load->refused_by_kernel, (uintmax_t)load->not_sent, (double)load->slowest_us / 1000);
+  report_times(load);
+  printf("\"rcodes\":{");
   const char *comma = "";
   for (int i = 0; i < 16; i++) {
     if (load->rcodes[i]) {

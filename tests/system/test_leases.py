@@ -6,6 +6,7 @@ import unittest
 
 from tests.system.harness import NO_ANSWER, Case, eventually, free_port
 from tests.system.registrant import Registrant, create_token, registration
+from tests.system.test_page import HEIGHT, WIDTH, Browser
 
 LEASE_S = 5
 NAME = "app.example.com"
@@ -186,6 +187,10 @@ class MassExpiry(Leases):
         self.assertEqual((member["state"], member["lease"]["state"]), ("up", "stale"))
         self.assertIn("stale", self.gslbd.ctl("resource", "list").stdout)
         self.assertIn("stale", self.gslbd.ctl("resource", "show", "r0").stdout)
+        browser = Browser(WIDTH, HEIGHT)
+        self.addCleanup(browser.close)
+        browser.open(f"http://{self.gslbd.host}:{self.gslbd.http_port}/")
+        eventually(lambda: "stale" in browser.text(), 10, "the page shows it")
         rows = [row for row in self.gslbd.api(f"/v1/events?service={NAME}").json["events"] if row["kind"] == "resource"]
         self.assertEqual({row["member"] for row in rows if row["to"] == "stale"}, {"r0", "r1", "r2", "r3"})
         # whoever renews is live again

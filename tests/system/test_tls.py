@@ -455,7 +455,7 @@ class Configuring(Tls):
         daemon.start(ready=False)
         eventually(lambda: self.answers(daemon), 20, "names are answered")
         eventually(lambda: "tls.pem" in daemon.log(), 10, "the log says what is missing")
-        # control is tried again and again
+        # the listener is tried again and again
         self.server_certificate(daemon)
         eventually(lambda: self.serves(daemon), 20, "the API is there", 0.2)
 

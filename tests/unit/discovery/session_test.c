@@ -163,14 +163,14 @@ static void pauses_stay_within_their_bounds(void **state) {
 
 static void times_are_read(void **state) {
   (void)state;
-  assert_true(session_parse_time("1970-01-01T00:00:01Z") == 1000);
-  assert_true(session_parse_time("2026-11-21T13:30:00.123Z") == 1795267800123);
-  assert_true(session_parse_time("2026-11-21T13:30:00.5Z") == 1795267800500);
-  assert_true(session_parse_time("2026-11-21T13:30:00.123456Z") == 1795267800123);
-  assert_true(session_parse_time("2026-11-21T13:30:00") == 0);
-  assert_true(session_parse_time("2026-11-21T13:30:00+01:00") == 0);
-  assert_true(session_parse_time("soon") == 0);
-  assert_true(session_parse_time(NULL) == 0);
+  assert_true(clock_parse_utc("1970-01-01T00:00:01Z") == 1000);
+  assert_true(clock_parse_utc("2026-11-21T13:30:00.123Z") == 1795267800123);
+  assert_true(clock_parse_utc("2026-11-21T13:30:00.5Z") == 1795267800500);
+  assert_true(clock_parse_utc("2026-11-21T13:30:00.123456Z") == 1795267800123);
+  assert_true(clock_parse_utc("2026-11-21T13:30:00") == 0);
+  assert_true(clock_parse_utc("2026-11-21T13:30:00+01:00") == 0);
+  assert_true(clock_parse_utc("soon") == 0);
+  assert_true(clock_parse_utc(NULL) == 0);
 }
 
 static void it_registers_and_renews_with_a_growing_sequence(void **state) {
@@ -338,7 +338,7 @@ static void leaving_tells_until_when_clients_may_come(void **state) {
   session_leave(scene->session);
   until(scene, has_ended);
   assert_int_equal(scene->ended, 1);
-  assert_true(scene->serve_until_ms == session_parse_time("2031-01-02T03:04:05.678Z"));
+  assert_true(scene->serve_until_ms == clock_parse_utc("2031-01-02T03:04:05.678Z"));
 }
 
 static void leaving_does_not_wait_for_ever(void **state) {

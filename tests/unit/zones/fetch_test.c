@@ -312,7 +312,7 @@ static void endless_answer_ends_in_time(void **state) {
   fixture->limits.total_ms = 100;
   fixture->limits.bytes = (uint64_t)1 << 40;
   fixture->primary.axfr = (struct primary_answer){.messages = {SOA(2) NS, GLUE}, .is_endless = true};
-  assert_failed(fixture, NULL, STATUS_TIMEOUT, "the transfer takes too long");
+  assert_failed(fixture, NULL, STATUS_TIMEOUT, "the answer takes too long");
 }
 
 static void silent_primary_is_given_up(void **state) {
