@@ -472,9 +472,9 @@ static void renewal_is_for_new_connections(void **state) {
 
   renewed.key = scene->tls.key;
   assert_int_equal(http_server_renew_tls(scene->at.server, &renewed, &err), STATUS_INVALID);
-  renewed.certificate = "/nonexistent";
+  renewed.certificate = "/proc/nonexistent";
   assert_int_equal(http_server_renew_tls(scene->at.server, &renewed, &err), STATUS_IO);
-  assert_string_equal(err.text, "/nonexistent: No such file or directory");
+  assert_string_equal(err.text, "/proc/nonexistent: No such file or directory");
   assert_int_equal(ask(&estate, scene, "stranger", NULL, false)->status, 200);
   estate_close(&estate);
 }
@@ -482,7 +482,7 @@ static void renewal_is_for_new_connections(void **state) {
 static void start_fails_without_its_files(void **state) {
   struct scene *scene = *state;
   struct errbuf err;
-  struct http_tls tls = {"/nonexistent", "/nonexistent", NULL};
+  struct http_tls tls = {"/proc/nonexistent", "/proc/nonexistent", NULL};
   assert_int_equal(http_server_start(scene->at.fd, &usual, &tls, handle, scene, &scene->at.server, &err), STATUS_IO);
   assert_null(scene->at.server);
 }
