@@ -79,7 +79,7 @@ enum status caller_receive(const struct caller *caller, void *out, size_t size, 
     } else if (errno != EINTR) {
       return errbuf_set(err, STATUS_IO, "receive: %s", strerror(errno));
     }
-    if (size && mono_now_ms() >= caller->end_ms)
+    if (mono_now_ms() >= caller->end_ms)
       return errbuf_set(err, STATUS_TIMEOUT, "the answer takes too long");
   }
   return STATUS_OK;

@@ -154,7 +154,7 @@ class Moving(FleetCase):
         self.assertIsNone(first.api("/v1/resources/deaf-1").json["notice_url"])
         self.assertEqual(first.ctl("leave", "--for", "20m").returncode, 0)
         self.wait_answers(second, [agent.address], NAMES[0], deadline_s=3)
-        self.wait_answers(first, [], NAMES[0])
+        self.wait_answers(first, [], NAMES[0], deadline_s=LEASE + 4)  # until its lease ends
 
     def test_a_rolling_restart_loses_nobody(self):
         """Who was told to go by one balancer may go back to it when the next one's turn has come."""
