@@ -9,11 +9,11 @@
 #include <jansson.h>
 
 #include "discovery/notice.h"
-#include "discovery/url.h"
 #include "gslb/base/clock.h"
 #include "gslb/base/log.h"
 #include "gslb/base/memory.h"
 #include "gslb/base/value.h"
+#include "gslb/net/url.h"
 
 #define PAGE 1000u
 #define URL_MEMBER "\"notice_url\""

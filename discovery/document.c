@@ -129,7 +129,8 @@ void document_member(const struct document *document, size_t service, struct are
                                 .weight = entry->weight,
                                 .tier = entry->tier,
                                 .port = entry->port,
-                                .txt = document->labels && document->labels[0] ? document->labels : NULL};
+                                .txt = document->labels && document->labels[0] ? document->labels : NULL,
+                                .utilization_url = document->utilization_url};
   memcpy(out->addresses, document->addresses, document->address_count * sizeof *document->addresses);
   snprintf(out->site, sizeof out->site, "%s", document->site ? document->site : "");
   snprintf(out->instance, sizeof out->instance, "%s", entry->instance ? entry->instance : "");

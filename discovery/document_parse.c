@@ -8,8 +8,8 @@
 
 #include "discovery/complaint.h"
 #include "discovery/reading.h"
-#include "discovery/url.h"
 #include "gslb/model/domain.h"
+#include "gslb/net/url.h"
 
 #define LEASE_DEFAULT_MS 30000
 #define LEASE_LEAST_S 5.0

@@ -21,7 +21,7 @@ static void keep(struct document_status *out, const struct reading *reading, con
                  double number) {
   if (strlen(name) >= sizeof out->metrics.values[0].name) {
     reading_complain(reading, key, "has too long a name: 303 bytes with what stands above it");
-  } else if (out->metrics.count >= REGISTRATION_METRICS_MOST) {
+  } else if (out->metrics.count >= METRICS_MOST) {
     reading_complain(reading, key, "is one number too many: at most 64 are taken");
   } else {
     struct metric_value *value = &out->metrics.values[out->metrics.count++];

@@ -50,6 +50,7 @@ static void free_lease(void *node) {
   struct lease *lease = node;
   free(lease->services);
   free(lease->metrics);
+  reports_release(&lease->reports);
   free(lease);
 }
 
@@ -188,6 +189,7 @@ static void begin_anew(struct lease *lease, uint64_t epoch) {
   free(lease->metrics);
   lease->metrics = NULL;
   lease->metrics_size = 0;
+  reports_release(&lease->reports);
 }
 
 static void extend(struct lease_table *table, struct lease *lease, int64_t now_ms) {
@@ -264,6 +266,10 @@ void lease_table_drop(struct lease_table *table, struct lease *lease) {
   table->counts[lease->record.state]--;
   tdelete(lease, &table->by_id, compare_ids);
   free_lease(lease);
+}
+
+int64_t lease_table_renew_ms(int64_t period_ms) {
+  return period_ms == 0 || period_ms / 3 > LEASE_RENEW_MOST_MS ? LEASE_RENEW_MOST_MS : period_ms / 3;
 }
 
 size_t lease_table_count(const struct lease_table *table, enum lease_state state) {

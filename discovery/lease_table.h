@@ -23,10 +23,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "discovery/report.h"
 #include "gslb/model/registration.h"
 
 #define LEASE_DOUBT_LEAST 3u
 #define LEASE_LOOK_MS 1000
+#define LEASE_RENEW_MOST_MS 60000 /* a report of load that is older says little */
 
 struct lease_service { /* of one or more leases */
   char *name;
@@ -52,6 +54,7 @@ struct lease { /* read by all; what is below the line is the table's own */
   uint64_t checked;        /* generation of the rules that it was found to fit; the registry's */
   uint8_t *metrics;        /* the last report as metrics_encode writes it; NULL: none */
   size_t metrics_size;
+  struct reports reports; /* what stands behind it */
   struct lease_link {
     struct lease_service *service;
     size_t place; /* in its leases */
@@ -86,6 +89,9 @@ struct lease *lease_table_grant(struct lease_table *table, const char *id, const
 struct lease *lease_table_find(struct lease_table *table, const char *id);
 void lease_table_drop(struct lease_table *table, struct lease *lease);
 /* Frees it, queued or not. */
+int64_t lease_table_renew_ms(int64_t period_ms);
+/* How long after a renewal the next one should come, and so a report: a third of the period, so that two may be lost,
+ * and at most LEASE_RENEW_MOST_MS. */
 size_t lease_table_count(const struct lease_table *table, enum lease_state state);
 
 bool lease_table_renew(struct lease_table *table, struct lease *lease, int64_t now_ms);

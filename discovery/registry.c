@@ -149,20 +149,25 @@ static bool remember_lease(void *context, struct store_bytes key, struct store_b
   return true;
 }
 
-static void keep_metrics(struct lease *lease, const struct metrics_record *told, int64_t at_ms) {
-  struct metrics_record metrics;
-  metrics.at_ms = at_ms;
-  metrics.count = told->count;
-  memcpy(metrics.values, told->values, told->count * sizeof *told->values); /* most of it is not used */
+/* Under the lock, or before anybody else has the registry. */
+static void keep_metrics(struct registry *registry, struct lease *lease, const struct metrics_record *told,
+                         int64_t at_ms) {
+  const char *services[REGISTRATION_SERVICES_MOST];
+  for (size_t i = 0; i < lease->service_count; i++)
+    services[i] = lease->services[i].service->name;
   free(lease->metrics);
-  lease->metrics = metrics_encode(&metrics, &lease->metrics_size);
+  lease->metrics = reports_take(&lease->reports, told, registry->wishes, services, lease->service_count, at_ms,
+                                lease_table_renew_ms(lease->period_ms), &lease->metrics_size);
 }
 
 static bool remember_metrics(void *context, struct store_bytes key, struct store_bytes value) {
-  struct lease *lease = remember(context, key);
+  struct remembering *remembering = context;
+  struct lease *lease = remember(remembering, key);
   struct metrics_record metrics;
-  if (lease && metrics_decode(value.data, value.size, &metrics) == STATUS_OK)
-    keep_metrics(lease, &metrics, metrics.at_ms);
+  if (!lease || metrics_decode(value.data, value.size, &metrics) != STATUS_OK)
+    return true;
+  lease->reports.taken = metrics.read ? metrics.read - 1 : 0; /* it is taken once more */
+  keep_metrics(remembering->registry, lease, &metrics, metrics.at_ms);
   return true;
 }
 
@@ -206,6 +211,7 @@ enum status registry_start(const struct registry_links *links, const struct conf
   registry->links = *links;
   registry->landed_last = &registry->landed;
   registry->rules = accept_rules_new(config);
+  registry->wishes = report_wishes_new(config);
   registry->generation = 1;
   registry->table = lease_table_new();
   registry->tally = tally_new();
@@ -230,13 +236,17 @@ enum status registry_start(const struct registry_links *links, const struct conf
 
 void registry_configure(struct registry *registry, const struct config *config) {
   struct accept_rules *rules = accept_rules_new(config);
+  struct report_wishes *wishes = report_wishes_new(config);
   pthread_mutex_lock(&registry->lock);
   struct accept_rules *old = registry->rules;
+  struct report_wishes *old_wishes = registry->wishes;
   registry->rules = rules;
+  registry->wishes = wishes;
   registry->generation++;
   pthread_cond_signal(&registry->wake);
   pthread_mutex_unlock(&registry->lock);
   accept_rules_release(old);
+  report_wishes_free(old_wishes);
 }
 
 void registry_stop(struct registry *registry) {
@@ -258,6 +268,7 @@ void registry_free(struct registry *registry) {
   tally_free(registry->tally);
   json_decref(registry->removed);
   accept_rules_release(registry->rules);
+  report_wishes_free(registry->wishes);
   pthread_cond_destroy(&registry->wake);
   pthread_mutex_destroy(&registry->lock);
   free(registry);
@@ -320,8 +331,8 @@ static enum status find_lease(struct registry *registry, const char *id, const s
 }
 
 /* Under the lock. Which urgency the report gives the row. */
-static enum lease_write take_report(struct lease *lease, const struct document_status *report, int64_t now_ms,
-                                    bool *is_self_change) {
+static enum lease_write take_report(struct registry *registry, struct lease *lease,
+                                    const struct document_status *report, int64_t now_ms, bool *is_self_change) {
   enum lease_write write = LEASE_WRITE_LATER;
   struct lease_record *record = &lease->record;
   record->sequence = report->sequence;
@@ -334,9 +345,12 @@ static enum lease_write take_report(struct lease *lease, const struct document_s
   }
   if (report->metrics.count == 0)
     return write;
-  keep_metrics(lease, &report->metrics, now_ms);
+  keep_metrics(registry, lease, &report->metrics, now_ms);
   record->utilization = report->utilization;
   bool was_told = lease->told_utilization >= 0, is_told = record->utilization >= 0;
+  for (size_t i = 0; i < lease->service_count && write < LEASE_WRITE_SOON; i++)
+    if (report_wishes_load(registry->wishes, lease->services[i].service->name))
+      write = LEASE_WRITE_SOON; /* its load follows every report */
   /* a hair less than the step, since 0.15 - 0.10 is below 0.05 in binary */
   if (was_told != is_told || fabs(record->utilization - lease->told_utilization) >= UTILIZATION_STEP - 1e-9) {
     lease->told_utilization = record->utilization;
@@ -358,7 +372,7 @@ static void renew(struct registry *registry, struct lease *lease, const struct d
                   struct taken *taken) {
   int64_t now_ms = house_now_ms(registry->links.house);
   taken->was_stale = lease_table_renew(registry->table, lease, now_ms);
-  enum lease_write write = take_report(lease, report, now_ms, &taken->is_self_change);
+  enum lease_write write = take_report(registry, lease, report, now_ms, &taken->is_self_change);
   if (taken->was_stale)
     write = LEASE_WRITE_NOW;
   bool is_news = lease_table_queued(registry->table, write) == 0;

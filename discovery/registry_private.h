@@ -66,7 +66,8 @@ struct registry {
   size_t in_flight; /* operations that are not told yet */
   struct operation *landed, **landed_last;
   struct accept_rules *rules;
-  uint64_t generation; /* of rules, from 1 */
+  uint64_t generation;          /* of rules, from 1 */
+  struct report_wishes *wishes; /* never used without the lock once the thread runs */
   struct lease_table *table;
   struct json_t *removed;        /* id -> house time of its end, 0 for none */
   struct registry_totals totals; /* those since the start */

@@ -1,4 +1,4 @@
-/* HTTP: a GET whose status is among those expected and whose body holds the text expected. */
+/* HTTP and HTTPS: a request whose answer has a status among those expected and a body as expected. */
 #include "probes/probe.h"
 
 #include <stdio.h>
@@ -6,8 +6,6 @@
 #include <string.h>
 
 #include "gslb/base/memory.h"
-
-#define BODY_MOST 65536u
 
 struct probe_run {
   const struct probe_target *target;
@@ -39,16 +37,15 @@ static void format_expected(const struct config_monitor *monitor, char *text, si
 static void finished(void *context, const struct http_reply *reply) {
   struct probe_run *run = context;
   const struct config_monitor *monitor = run->target->monitor;
-  struct probe_result result = {.rtt_us = reply->duration_us};
+  struct probe_result result = {.rtt_us = reply->duration_us, .bytes = reply->bytes};
   char expected[64];
   if (reply->outcome != NET_ANSWERED) {
     probe_result_failed(&result, reply->outcome, reply->detail);
   } else if (!status_is_expected(monitor, reply->status)) {
     format_expected(monitor, expected, sizeof expected);
-    probe_result_set(&result, PROBE_UNEXPECTED, "status %d, expected %s", reply->status, expected);
-  } else if (monitor->expect_body &&
-             !memmem(reply->body, reply->body_length, monitor->expect_body, strlen(monitor->expect_body))) {
-    probe_result_set(&result, PROBE_UNEXPECTED, "body lacks \"%s\"", monitor->expect_body);
+    probe_result_set(&result, PROBE_STATUS, "status %d, expected %s", reply->status, expected);
+  } else if (!probe_expectation_met(&monitor->expect, reply->body, reply->body_length)) {
+    probe_result_mismatch(&result, &monitor->expect, "body");
   } else {
     probe_result_set(&result, PROBE_PASSED, "status %d", reply->status);
   }
@@ -64,11 +61,23 @@ static struct probe_run *start(const struct probe_tools *tools, const struct pro
   run->done = done;
   run->context = context;
   struct http_request request = {
+      .method = monitor->method,
       .address = target->address,
       .host = monitor->host ? monitor->host : target->service,
       .path = monitor->path,
       .timeout_ms = monitor->timeout_ms,
-      .body_most = BODY_MOST,
+      .body_most = monitor->body_most,
+      .headers = monitor->headers,
+      .body = monitor->body,
+      .body_size = monitor->body ? strlen(monitor->body) : 0,
+      .is_http2 = monitor->is_http2,
+      .redirects = monitor->redirects,
+      .is_tls = monitor->type == MONITOR_HTTPS,
+      .server_name = monitor->tls.server_name,
+      .is_unverified = monitor->tls.is_unverified,
+      .ca = monitor->tls.ca,
+      .certificate = monitor->tls.certificate,
+      .key = monitor->tls.key,
   };
   run->transfer = http_client_start(tools->http, &request, finished, run);
   return run;

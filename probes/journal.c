@@ -6,7 +6,6 @@
 
 #include "gslb/base/log.h"
 #include "gslb/base/memory.h"
-#include "gslb/model/store.h"
 
 #define LOG_EVERY_MS 10000
 
@@ -85,6 +84,10 @@ enum status journal_open(struct journal *journal, struct errbuf *err) {
   return STATUS_OK;
 }
 
+struct store *journal_store(const struct journal *journal) {
+  return journal->store;
+}
+
 struct reading {
   journal_row *row;
   void *context;
@@ -93,16 +96,15 @@ struct reading {
 static bool read_row(void *context, struct store_bytes key, struct store_bytes value) {
   struct reading *reading = context;
   struct record_key row_key = {.size = key.size};
-  struct health_record record;
   if (key.size > sizeof row_key.bytes)
     return true;
   memcpy(row_key.bytes, key.data, key.size);
-  bool is_understood = health_decode(value.data, value.size, &record) == STATUS_OK;
-  reading->row(reading->context, &row_key, is_understood ? &record : NULL);
+  reading->row(reading->context, &row_key, value);
   return true;
 }
 
-enum status journal_read(struct journal *journal, journal_row *row, void *context, struct errbuf *err) {
+enum status journal_read(struct journal *journal, enum store_db db, journal_row *row, void *context,
+                         struct errbuf *err) {
   if (!journal->store)
     return errbuf_set(err, STATUS_NODATA, "live store: not open");
   struct store_txn *txn;
@@ -110,7 +112,7 @@ enum status journal_read(struct journal *journal, journal_row *row, void *contex
   if (status != STATUS_OK)
     return status;
   struct reading reading = {.row = row, .context = context};
-  store_scan(txn, STORE_DB_HEALTH, (struct store_bytes){NULL, 0}, read_row, &reading);
+  store_scan(txn, db, (struct store_bytes){NULL, 0}, read_row, &reading);
   store_abort(txn);
   return STATUS_OK;
 }
@@ -130,9 +132,10 @@ void journal_withdraw(struct journal *journal, struct journal_item *item) {
   unlink_item(journal, item);
 }
 
-void journal_delete(struct journal *journal, const struct record_key *key) {
+void journal_delete(struct journal *journal, enum store_db db, const struct record_key *key) {
   struct journal_item *item = mem_alloc(sizeof *item);
   item->key = *key;
+  item->db = db;
   item->is_deletion = true;
   item->pending = JOURNAL_NEWS;
   TAILQ_INSERT_TAIL(&journal->news, item, entry);
@@ -142,12 +145,14 @@ void journal_delete(struct journal *journal, const struct record_key *key) {
 static enum status write_item(struct store_txn *txn, const struct journal_item *item, struct errbuf *err) {
   struct store_bytes key = {item->key.bytes, item->key.size};
   if (item->is_deletion) {
-    enum status status = store_delete(txn, STORE_DB_HEALTH, key, err);
+    enum status status = store_delete(txn, item->db, key, err);
     return status == STATUS_NODATA ? STATUS_OK : status;
   }
-  uint8_t bytes[RECORD_SIZE_MOST];
-  struct store_bytes value = {bytes, health_encode(&item->record, bytes)};
-  return store_put(txn, STORE_DB_HEALTH, key, value, err);
+  size_t size;
+  uint8_t *bytes = item->encode(item, &size);
+  enum status status = store_put(txn, item->db, key, (struct store_bytes){bytes, size}, err);
+  free(bytes);
+  return status;
 }
 
 static enum status write_items(struct journal *journal, struct store_txn *txn, struct journal_item **items,

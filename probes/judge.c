@@ -31,7 +31,7 @@ enum judge_news judge_result(struct health_record *record, const struct probe_re
   bool was_near = record->streak > 0;
   enum health reached = passed ? HEALTH_UP : HEALTH_DOWN;
   uint32_t needed = passed ? rise : fall;
-  if (record->state == HEALTH_UNKNOWN && passed)
+  if ((record->state == HEALTH_UNKNOWN || record->last_ms == 0) && passed)
     needed = 1;
 
   count_result(record, result, now_ms);

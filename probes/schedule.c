@@ -3,21 +3,31 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "gslb/base/log.h"
 #include "gslb/base/memory.h"
 #include "gslb/base/random.h"
 #include "gslb/model/store.h"
-#include "probes/judge.h"
+#include "gslb/net/ftp_client.h"
+#include "gslb/net/snmp.h"
+#include "probes/commands.h"
+#include "probes/demand.h"
+#include "probes/figures.h"
 #include "probes/muster.h"
-#include "probes/pace.h"
+#include "probes/pinger.h"
+#include "probes/runner.h"
+#include "probes/sources.h"
+#include "probes/traps.h"
+#include "probes/wards.h"
 #include "probes/watch.h"
 
-#define RUNNING_MOST 4096u
+#define RUNNING_MOST 16384u
 #define DESCRIPTORS_KEPT 64u /* for the store, the loop and the log */
 #define LOG_EVERY_MS 10000
-#define LOOK_SHARE 4 /* after a look at the registrations there is none for so many times as long as it took */
+#define LOOK_SHARE 4       /* after a look at the registrations there is none for so many times as long as it took */
+#define QUIET_INTERVALS 10 /* without an answer: nobody asks for the service */
 
 enum stored { /* what was known before this process started */
               STORED_UNREAD,
@@ -34,17 +44,16 @@ struct schedule {
   struct loop_poll *channel, *bell;
   struct channel_message *message;
   struct muster *muster;
+  struct figures *figures; /* what sources write */
+  struct sources *sources;
+  struct traps *traps; /* NULL: none are taken */
+  struct demand *demand;
   struct store *durable; /* NULL: not open */
   struct loop_timer *look;
-  int64_t next_look_us;     /* mono: not before it */
-  struct watch_list *lists; /* one a service, in the muster's order */
-  size_t list_count;
-  struct watch_list fresh; /* watches to be planned; borrowed from the lists, in no order */
-  size_t fresh_capacity;
-  TAILQ_HEAD(watch_line, watch) line; /* watches that wait for room */
-  size_t running, room;
+  int64_t next_look_us; /* mono: not before it */
+  struct wards *wards;
+  struct runner *runner;
   struct random random;
-  struct lateness lateness;
   enum stored stored;
   int64_t store_logged_ms, durable_logged_ms, not_made_logged_ms; /* mono; 0 never */
 };
@@ -61,225 +70,75 @@ static bool may_log(int64_t *logged_ms) {
   return true;
 }
 
-static void log_change(const struct watch *watch, enum health before) {
-  char address[ADDR_TEXT_SIZE];
-  log_info("%s/%s %s monitor %s: %s, was %s (%s)", watch->target.service, watch_member(watch),
-           addr_format(&watch->target.address, address), watch->target.monitor->name,
-           health_name(watch->item.record.state), health_name(before), watch->item.record.reason);
-}
-
-static void take_result(struct watch *watch, const struct probe_result *result) {
-  struct schedule *schedule = watch->schedule;
-  const struct config_monitor *monitor = watch->target.monitor;
-  enum health before = watch->item.record.state;
+static void take_result(void *context, struct check *check, const struct probe_result *result) {
+  struct schedule *schedule = context;
   if (result->reason == PROBE_NOT_MADE) {
     if (may_log(&schedule->not_made_logged_ms))
-      log_error("probes cannot be made, states stay as they are: %s", result->text);
+      log_error("probes cannot be made, states stay as they are: monitor %s: %s", check->target.monitor->name,
+                result->text);
     return;
   }
-  enum judge_news news =
-      judge_result(&watch->item.record, result, house_now_ms(&schedule->child->house), monitor->rise, monitor->fall);
   atomic_fetch_add_explicit(&schedule->child->board->gauges[BOARD_PROBE_RESULTS], 1, memory_order_relaxed);
-  journal_put(schedule->journal, &watch->item, news != JUDGE_ROUTINE);
-  if (news == JUDGE_STATE)
-    log_change(watch, before);
+  wards_result(schedule->wards, check, result);
 }
 
-static void serve_line(struct schedule *schedule);
-
-static void get_in_line(struct watch *watch) {
-  TAILQ_INSERT_TAIL(&watch->schedule->line, watch, entry);
-  watch->is_queued = true;
+static bool is_idle(void *context, const struct check *check) {
+  const struct schedule *schedule = context;
+  int64_t now_ms = mono_now_ms(), least_ms = QUIET_INTERVALS * check->target.monitor->interval_ms;
+  const struct watch *watch;
+  LIST_FOREACH(watch, &check->watches, entry)
+  if (demand_quiet_ms(schedule->demand, watch->service, now_ms) < least_ms)
+    return false;
+  return true;
 }
 
-static void probe_finished(void *context, const struct probe_result *result) {
-  struct watch *watch = context;
-  struct schedule *schedule = watch->schedule;
-  watch->run = NULL;
-  schedule->running--;
-  take_result(watch, result);
-  if (watch->stage == WATCH_WAITING)
-    get_in_line(watch);
-  serve_line(schedule);
+static const struct config_service *service_now(const void *context, size_t service) {
+  return muster_service(context, service);
 }
 
-static void start_probe(struct watch *watch) {
-  struct schedule *schedule = watch->schedule;
-  const struct config_monitor *monitor = watch->target.monitor;
-  int64_t now_us = mono_now_us();
-  lateness_note(&schedule->lateness, now_us - watch->planned_us);
-  watch->stage = WATCH_RESTING;
-  watch->planned_us = pace_next_us(watch->planned_us, now_us, monitor->interval_ms * 1000, monitor->timeout_ms * 1000,
-                                   &schedule->random);
-  loop_timer_at(watch->timer, watch->planned_us);
-  schedule->running++;
-  watch->run = probe_kind_of(monitor->type)->start(&schedule->tools, &watch->target, probe_finished, watch);
-}
-
-static void serve_line(struct schedule *schedule) {
-  struct watch *watch;
-  while (schedule->running < schedule->room && (watch = TAILQ_FIRST(&schedule->line))) {
-    TAILQ_REMOVE(&schedule->line, watch, entry);
-    watch->is_queued = false;
-    start_probe(watch);
-  }
-  set_gauge(schedule, BOARD_PROBE_RUNNING, (int64_t)schedule->running);
-}
-
-static void start_is_due(void *context) {
-  struct watch *watch = context;
-  watch->stage = WATCH_WAITING;
-  /* a probe that itself started late may still have time; this one then follows as soon as it ends */
-  if (!watch->run)
-    get_in_line(watch);
-  serve_line(watch->schedule);
-}
-
-static void watch_stop(struct watch *watch) {
-  struct schedule *schedule = watch->schedule;
-  if (watch->run) {
-    probe_kind_of(watch->target.monitor->type)->cancel(watch->run);
-    watch->run = NULL;
-    schedule->running--;
-  }
-  if (watch->is_queued)
-    TAILQ_REMOVE(&schedule->line, watch, entry);
-  loop_timer_free(watch->timer);
-  watch->timer = NULL;
-  watch->is_queued = false;
-  watch->stage = WATCH_RESTING;
-  watch->planned_us = 0;
-}
-
-struct group { /* the watches of one monitor that are to be spread */
-  size_t count, given;
-  uint32_t phase;
-};
-
-/* Shuffled, so that the members of one service are not all looked at in one corner of the interval. */
-static void shuffle(struct schedule *schedule, struct watch_list *list) {
-  for (size_t i = list->count; i > 1; i--) {
-    size_t other = random_below(&schedule->random, (uint32_t)i);
-    struct watch *swapped = list->items[i - 1];
-    list->items[i - 1] = list->items[other];
-    list->items[other] = swapped;
-  }
-}
-
-static void spread(struct schedule *schedule, int64_t now_us) {
-  const struct config *config = schedule->child->config;
-  struct watch_list *fresh = &schedule->fresh;
-  struct group *groups = mem_array(config->monitor_count, sizeof *groups);
-  shuffle(schedule, fresh);
-  for (size_t i = 0; i < config->monitor_count; i++)
-    groups[i].phase = (uint32_t)random_next(&schedule->random);
-  for (size_t i = 0; i < fresh->count; i++)
-    groups[fresh->items[i]->target.monitor - config->monitors].count++;
-  for (size_t i = 0; i < fresh->count; i++) {
-    struct watch *watch = fresh->items[i];
-    struct group *group = &groups[watch->target.monitor - config->monitors];
-    watch->planned_us =
-        pace_first_us(now_us, watch->target.monitor->interval_ms * 1000, group->given++, group->count, group->phase);
-  }
-  free(groups);
-}
-
-enum first_start { AT_ONCE, SPREAD };
-
-static void plan_fresh(struct schedule *schedule, enum first_start start) {
-  struct watch_list *fresh = &schedule->fresh;
-  int64_t now_us = mono_now_us();
-  if (start == SPREAD)
-    spread(schedule, now_us);
-  for (size_t i = 0; i < fresh->count; i++) {
-    struct watch *watch = fresh->items[i];
-    if (start == AT_ONCE)
-      watch->planned_us = now_us;
-    watch->timer = loop_timer_new(schedule->loop, start_is_due, watch);
-    loop_timer_at(watch->timer, watch->planned_us);
-  }
-  fresh->count = 0;
-  if (start == SPREAD) { /* there are never so many again */
-    free(fresh->items);
-    fresh->items = NULL;
-    schedule->fresh_capacity = 0;
-  }
-}
-
-static void add_fresh(struct schedule *schedule, struct watch *watch) {
-  struct watch_list *fresh = &schedule->fresh;
-  fresh->items = mem_grow(fresh->items, &schedule->fresh_capacity, fresh->count + 1, sizeof(struct watch *));
-  fresh->items[fresh->count++] = watch;
-}
-
-static struct watch *go_on_as(struct watch *watch, struct watch *next) {
-  if (watch->timer && !watch_probes_alike(watch, next)) {
-    watch_stop(watch);
-    add_fresh(watch->schedule, watch);
-  }
-  watch->target.monitor = next->target.monitor;
-  watch->target.address = next->target.address;
-  free(next);
-  return watch;
-}
-
-static void retire(struct schedule *schedule, struct watch *watch) {
-  for (size_t i = 0; i < schedule->fresh.count && !watch->timer; i++)
-    if (schedule->fresh.items[i] == watch)
-      schedule->fresh.items[i] = schedule->fresh.items[--schedule->fresh.count];
-  watch_stop(watch);
-  journal_withdraw(schedule->journal, &watch->item);
-  journal_delete(schedule->journal, &watch->item.key);
-  free(watch);
-}
-
-/* From the watches that a service had to those of how it is now; what both hold goes on. */
-static void replace_list(struct schedule *schedule, struct watch_list *list, const struct config_service *service) {
-  struct watch_list next;
-  watch_list_build(schedule->child->config, service, &next);
-  for (size_t i = 0; i < next.count; i++) {
-    struct watch *known = watch_list_find(list, &next.items[i]->item.key);
-    if (known) {
-      next.items[i] = go_on_as(known, next.items[i]);
-    } else {
-      next.items[i]->schedule = schedule;
-      add_fresh(schedule, next.items[i]);
-    }
-  }
-  for (size_t i = 0; i < list->count; i++)
-    if (watch_list_find(&next, &list->items[i]->item.key) != list->items[i])
-      retire(schedule, list->items[i]);
-  free(list->items);
-  *list = next;
+static void look_at_demand(struct schedule *schedule) {
+  demand_look(schedule->demand, schedule->durable, service_now, schedule->muster, mono_now_ms());
+  wards_wake_idle(schedule->wards, is_idle, schedule);
 }
 
 static void service_changed(void *context, size_t service) {
   struct schedule *schedule = context;
-  replace_list(schedule, &schedule->lists[service], muster_service(schedule->muster, service));
+  wards_service_changed(schedule->wards, service);
+  demand_members_changed(schedule->demand, service);
+  sources_service_changed(schedule->sources, service);
+}
+
+static bool knows_device(void *context, const struct addr *device) {
+  const struct schedule *schedule = context;
+  return sources_knows(schedule->sources, device);
+}
+
+static void read_device(void *context, const struct addr *device) {
+  const struct schedule *schedule = context;
+  sources_measure_device(schedule->sources, device);
+}
+
+static void take_traps(struct schedule *schedule, const struct config *config) {
+  struct traps_readers readers = {.knows = knows_device, .read = read_device, .context = schedule};
+  struct errbuf err;
+  traps_free(schedule->traps);
+  schedule->traps = NULL;
+  if (!config->trap_listen.family)
+    return;
+  schedule->traps = traps_new(schedule->loop, schedule->tools.snmp, config, -1, &readers, &err);
+  if (!schedule->traps)
+    log_error("%s; no traps are taken", err.text);
 }
 
 /* Everything anew: the child's configuration with this muster of it, which the schedule takes over. */
 static void take_muster(struct schedule *schedule, struct muster *muster) {
-  size_t count = schedule->child->config->service_count;
-  struct watch_list *lists = mem_array(count, sizeof *lists);
-  for (size_t i = 0; i < count; i++) {
-    const struct config_service *service = muster_service(muster, i);
-    size_t known = schedule->muster && service->name[0] ? muster_find(schedule->muster, service->name) : SIZE_MAX;
-    if (known != SIZE_MAX) {
-      lists[i] = schedule->lists[known];
-      schedule->lists[known] = (struct watch_list){0};
-    }
-    replace_list(schedule, &lists[i], service);
-  }
-  for (size_t i = 0; i < schedule->list_count; i++) {
-    for (size_t j = 0; j < schedule->lists[i].count; j++)
-      retire(schedule, schedule->lists[i].items[j]);
-    free(schedule->lists[i].items);
-  }
-  free(schedule->lists);
+  const struct config *config = schedule->child->config;
+  wards_take(schedule->wards, config, muster);
+  sources_take(schedule->sources, config, muster);
+  take_traps(schedule, config);
+  demand_free(schedule->demand);
+  schedule->demand = demand_new(config, schedule->child->board, mono_now_ms());
   muster_free(schedule->muster);
-  schedule->lists = lists;
-  schedule->list_count = count;
   schedule->muster = muster;
 }
 
@@ -304,14 +163,13 @@ static void look(struct schedule *schedule) {
   if (!open_durable(schedule))
     return;
   int64_t began_us = mono_now_us();
-  enum first_start start = muster_is_complete(schedule->muster) ? AT_ONCE : SPREAD;
+  enum wards_start start = muster_is_complete(schedule->muster) ? WARDS_AT_ONCE : WARDS_SPREAD;
   enum status status = muster_refresh(schedule->muster, schedule->durable, service_changed, schedule, &err);
   if (status != STATUS_OK && may_log(&schedule->durable_logged_ms))
     log_error("registered members are probed as they were known: %s", err.text);
   if (status == STATUS_OK)
     schedule->durable_logged_ms = 0;
-  plan_fresh(schedule, start);
-  serve_line(schedule);
+  wards_plan(schedule->wards, start);
   int64_t now_us = mono_now_us();
   schedule->next_look_us = now_us + LOOK_SHARE * (now_us - began_us);
 }
@@ -330,18 +188,6 @@ static void bell_rang(void *context, int events) {
     loop_timer_at(schedule->look, schedule->next_look_us);
 }
 
-static void take_stored_row(void *context, const struct record_key *key, const struct health_record *record) {
-  struct schedule *schedule = context;
-  const char *service = (const char *)key->bytes;
-  bool is_named = strnlen(service, key->size) < key->size;
-  size_t at = is_named ? muster_find(schedule->muster, service) : SIZE_MAX;
-  struct watch *watch = at == SIZE_MAX ? NULL : watch_list_find(&schedule->lists[at], key);
-  if (!watch && muster_is_complete(schedule->muster))
-    journal_delete(schedule->journal, key);
-  else if (watch && record && watch->item.record.last_ms == 0)
-    watch->item.record = *record; /* it counts until the first results are in */
-}
-
 static void read_store(struct schedule *schedule) {
   struct errbuf err = {0};
   enum stored wanted = muster_is_complete(schedule->muster) ? STORED_SWEPT : STORED_TAKEN;
@@ -349,7 +195,11 @@ static void read_store(struct schedule *schedule) {
     return;
   enum status status = journal_open(schedule->journal, &err);
   if (status == STATUS_OK)
-    status = journal_read(schedule->journal, take_stored_row, schedule, &err);
+    status = wards_read_stored(schedule->wards, &err);
+  if (status == STATUS_OK) {
+    figures_attach(schedule->figures, journal_store(schedule->journal));
+    status = sources_read_stored(schedule->sources, &err);
+  }
   if (status == STATUS_OK) {
     schedule->stored = wanted;
     if (schedule->store_logged_ms)
@@ -363,9 +213,10 @@ static void read_store(struct schedule *schedule) {
 static void second_passed(void *context) {
   struct schedule *schedule = context;
   loop_timer_after(schedule->second, 1000);
-  set_gauge(schedule, BOARD_PROBE_LATE_US, lateness_most_us(&schedule->lateness));
-  lateness_tick(&schedule->lateness);
+  set_gauge(schedule, BOARD_PROBE_LATE_US, runner_lateness_us(schedule->runner));
   look(schedule);
+  look_at_demand(schedule);
+  sources_second(schedule->sources, schedule->durable, time(NULL));
   read_store(schedule);
   journal_tidy(schedule->journal);
 }
@@ -389,8 +240,7 @@ static void take_config(struct schedule *schedule) {
   struct config *old = child->config;
   child->config = config;
   take_muster(schedule, muster);
-  plan_fresh(schedule, SPREAD);
-  serve_line(schedule);
+  wards_plan(schedule->wards, WARDS_SPREAD);
   config_free(old);
   child->generation = schedule->message->generation;
   set_gauge(schedule, BOARD_PROBE_GENERATION, (int64_t)child->generation);
@@ -411,33 +261,56 @@ static void message_came(void *context, int events) {
   }
   if (message->kind == CHANNEL_CONFIG)
     take_config(schedule);
+  else if (message->kind == CHANNEL_MEASURE)
+    sources_asked(schedule->sources, message->text, message->length);
   else if (message->kind == CHANNEL_STOP)
     loop_stop(schedule->loop);
   for (size_t i = 0; i < message->fd_count; i++)
     close(message->fds[i]);
 }
 
+/* How many probes may run at once, within what the process may open beside what sources open. */
 static size_t find_room(void) {
   struct rlimit limit;
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= RUNNING_MOST + DESCRIPTORS_KEPT)
+  size_t kept = DESCRIPTORS_KEPT + SOURCES_RUNNING_MOST;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= RUNNING_MOST + kept)
     return RUNNING_MOST;
-  return limit.rlim_cur > 2 * DESCRIPTORS_KEPT ? limit.rlim_cur - DESCRIPTORS_KEPT : DESCRIPTORS_KEPT;
+  if (limit.rlim_cur < 4 * kept)
+    kept = DESCRIPTORS_KEPT;
+  return limit.rlim_cur > 2 * kept ? limit.rlim_cur - kept : kept;
 }
 
 static struct schedule *schedule_new(struct child *child) {
   struct schedule *schedule = mem_alloc(sizeof *schedule);
   schedule->child = child;
   schedule->message = mem_alloc(sizeof *schedule->message);
-  schedule->room = find_room();
-  TAILQ_INIT(&schedule->line);
   random_seed_system(&schedule->random);
   schedule->loop = loop_new();
   schedule->tools = (struct probe_tools){
       .loop = schedule->loop,
       .http = http_client_new(schedule->loop),
+      .ftp = ftp_client_new(schedule->loop),
       .resolver = resolver_new(schedule->loop),
+      .snmp = snmp_client_new(schedule->loop),
+      .pinger = pinger_new(schedule->loop, child->ping),
+      .commands = commands_new(schedule->loop, child->commands),
   };
   schedule->journal = journal_new(child->config->server.run, schedule->loop, &child->house, child->board, &child->bell);
+  struct runner_links runner = {.tools = &schedule->tools,
+                                .random = &schedule->random,
+                                .room = find_room(),
+                                .result = take_result,
+                                .is_idle = is_idle,
+                                .context = schedule,
+                                .running = &child->board->gauges[BOARD_PROBE_RUNNING]};
+  schedule->runner = runner_new(&runner);
+  struct wards_links wards = {.journal = schedule->journal,
+                              .runner = schedule->runner,
+                              .house = &child->house,
+                              .random = &schedule->random};
+  schedule->wards = wards_new(&wards);
+  schedule->figures = figures_new(schedule->loop, &child->house, child->board, &child->bell);
+  schedule->sources = sources_new(child, &schedule->tools, schedule->figures);
   schedule->second = loop_timer_new(schedule->loop, second_passed, schedule);
   schedule->look = loop_timer_new(schedule->loop, look_is_due, schedule);
   schedule->bell = loop_poll_new(schedule->loop, child->bell.ears[BOARD_EAR_PROBE], bell_rang, schedule);
@@ -446,15 +319,12 @@ static struct schedule *schedule_new(struct child *child) {
 }
 
 static void schedule_free(struct schedule *schedule) {
-  for (size_t i = 0; i < schedule->list_count; i++) {
-    for (size_t j = 0; j < schedule->lists[i].count; j++) {
-      watch_stop(schedule->lists[i].items[j]);
-      journal_withdraw(schedule->journal, &schedule->lists[i].items[j]->item);
-    }
-    watch_list_release(&schedule->lists[i]);
-  }
-  free(schedule->lists);
-  free(schedule->fresh.items);
+  traps_free(schedule->traps);
+  sources_free(schedule->sources);
+  figures_free(schedule->figures);
+  wards_free(schedule->wards);
+  runner_free(schedule->runner);
+  demand_free(schedule->demand);
   muster_free(schedule->muster);
   store_close(schedule->durable);
   journal_free(schedule->journal);
@@ -463,7 +333,11 @@ static void schedule_free(struct schedule *schedule) {
   loop_timer_free(schedule->look);
   loop_timer_free(schedule->second);
   http_client_free(schedule->tools.http);
+  ftp_client_free(schedule->tools.ftp);
   resolver_free(schedule->tools.resolver);
+  snmp_client_free(schedule->tools.snmp);
+  pinger_free(schedule->tools.pinger);
+  commands_free(schedule->tools.commands);
   loop_free(schedule->loop);
   free(schedule->message);
   free(schedule);
@@ -482,12 +356,12 @@ int probe_run(struct child *child) {
   take_muster(schedule, muster_new(child->config));
   look(schedule);
   read_store(schedule);
-  plan_fresh(schedule, SPREAD);
+  wards_plan(schedule->wards, WARDS_SPREAD);
   set_gauge(schedule, BOARD_PROBE_RUNNING, 0);
   set_gauge(schedule, BOARD_PROBE_GENERATION, (int64_t)child->generation);
   child_say(child, CHANNEL_READY);
   loop_run(schedule->loop);
-  if (!journal_flush(schedule->journal))
+  if (!journal_flush(schedule->journal) || !figures_flush(schedule->figures))
     log_warning("some results of probes were not stored before the end");
   set_gauge(schedule, BOARD_PROBE_RUNNING, 0);
   schedule_free(schedule);

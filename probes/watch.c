@@ -1,5 +1,6 @@
 #include "probes/watch.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,15 +19,40 @@ static int compare_watches(const void *a, const void *b) {
   return compare_keys(&(*left)->item.key, &(*right)->item.key);
 }
 
-static struct watch *watch_new(const struct config_service *service, const struct config_member *member,
-                               const struct addr *address, const struct config_monitor *monitor) {
+static uint8_t *encode(const struct journal_item *item, size_t *size) {
+  const struct watch *watch = (const struct watch *)(const void *)((const char *)item - offsetof(struct watch, item));
+  uint8_t *bytes = mem_alloc(RECORD_SIZE_MOST);
+  *size = health_encode(&watch->record, bytes);
+  return bytes;
+}
+
+/* Of a member's address, its monitor_address, or whom the monitor itself names. */
+static struct addr probed_address(const struct config_member *member, const struct addr *address,
+                                  const struct config_monitor *monitor) {
+  struct addr probed = *address;
+  if (member->monitor_address.family)
+    probed = member->monitor_address;
+  if (monitor->address.family)
+    probed = monitor->address;
+  if (!probed.port)
+    probed.port = monitor->port;
+  return probed;
+}
+
+static struct watch *watch_new(const struct config *config, const struct config_service *service,
+                               const struct config_member *member, const struct addr *address,
+                               const struct config_monitor *monitor) {
   struct watch *watch = mem_alloc(sizeof *watch);
   record_key_probe(service->name, member->name, address, monitor->name, &watch->item.key);
+  watch->item.db = STORE_DB_HEALTH;
+  watch->item.encode = encode;
+  watch->record.state = (enum health)monitor->starts_as;
+  watch->address = *address;
+  watch->target.config = config;
   watch->target.monitor = monitor;
   /* off the key, which lives as long: a registered member's names go when its service's members change */
   watch->target.service = (const char *)watch->item.key.bytes;
-  watch->target.address = *address;
-  watch->target.address.port = monitor->port;
+  watch->target.address = probed_address(member, address, monitor);
   return watch;
 }
 
@@ -50,10 +76,11 @@ static void add_member(const struct config *config, const struct config_service 
   list->items = mem_grow(list->items, capacity, list->count + member->address_count * service->monitor_count,
                          sizeof *list->items);
   for (size_t a = 0; a < member->address_count; a++)
-    for (size_t p = 0; p < service->monitor_count; p++)
-      if (member->monitors >> p & 1)
-        list->items[list->count++] =
-            watch_new(service, member, &member->addresses[a], &config->monitors[service->monitors[p]]);
+    for (size_t p = 0; p < service->monitor_count; p++) {
+      const struct config_monitor *monitor = &config->monitors[service->monitors[p]];
+      if (member->monitors >> p & 1 && probe_is_made(monitor->type))
+        list->items[list->count++] = watch_new(config, service, member, &member->addresses[a], monitor);
+    }
 }
 
 void watch_list_build(const struct config *config, const struct config_service *service, struct watch_list *out) {
@@ -88,26 +115,4 @@ struct watch *watch_list_find(const struct watch_list *list, const struct record
       low = middle + 1;
   }
   return NULL;
-}
-
-static bool same_text(const char *a, const char *b) {
-  return a == b || (a && b && strcmp(a, b) == 0);
-}
-
-static bool same_ranges(const struct config_monitor *a, const struct config_monitor *b) {
-  if (a->expect_status_count != b->expect_status_count)
-    return false;
-  for (size_t i = 0; i < a->expect_status_count; i++)
-    if (a->expect_status[i].first != b->expect_status[i].first || a->expect_status[i].last != b->expect_status[i].last)
-      return false;
-  return true;
-}
-
-bool watch_probes_alike(const struct watch *a, const struct watch *b) {
-  const struct config_monitor *x = a->target.monitor, *y = b->target.monitor;
-  return addr_equal(&a->target.address, &b->target.address) && x->type == y->type && x->interval_ms == y->interval_ms &&
-         x->timeout_ms == y->timeout_ms && x->rise == y->rise && x->fall == y->fall && same_text(x->path, y->path) &&
-         same_text(x->host, y->host) && same_ranges(x, y) && same_text(x->expect_body, y->expect_body) &&
-         same_text(x->query_name, y->query_name) && x->query_type == y->query_type &&
-         x->expect_rcode == y->expect_rcode && same_text(x->expect_answer, y->expect_answer);
 }

@@ -83,13 +83,36 @@ struct choice { /* which members may be drawn: those of this tier or a lower one
   uint32_t site; /* UINT32_MAX: any */
 };
 
+/* Members that are over have records of a type only where nobody else has. */
+static void leave_over_out(const struct evaluation *evaluation, struct table_row *rows, size_t count) {
+  bool has_better = false;
+  for (size_t i = 0; i < count; i++)
+    has_better |= rows[i].count && !evaluation->members[i].is_over;
+  for (size_t i = 0; i < count && has_better; i++)
+    if (evaluation->members[i].is_over)
+      rows[i].count = 0;
+}
+
+static bool may_choose(const struct config_member *member, const struct table_row *row, const struct choice *choice) {
+  return row->count && member->tier <= choice->tier && (choice->site == UINT32_MAX || member->site == choice->site);
+}
+
+/* Whether those that are less preferred wait behind others: not where clients are told all and choose by themselves. */
+static bool has_preferred(const struct config_service *service, const struct evaluation *evaluation,
+                          const struct table_row *rows, const struct choice *choice, uint32_t wanted) {
+  for (size_t i = 0; i < service->member_count && wanted < TABLE_RECORDS_MOST; i++)
+    if (may_choose(&service->members[i], &rows[i], choice) && !evaluation->members[i].is_less_preferred)
+      return true;
+  return false;
+}
+
 static void fill_set(struct arena *arena, const struct config_service *service, const struct evaluation *evaluation,
                      const struct table_row *rows, const struct choice *choice, struct table_set *set) {
   set->rows = arena_array(arena, evaluation->answered_members, sizeof *set->rows);
   set->weights = arena_array(arena, evaluation->answered_members, sizeof *set->weights);
+  bool is_picky = has_preferred(service, evaluation, rows, choice, set->wanted);
   for (size_t i = 0; i < service->member_count; i++) {
-    const struct config_member *member = &service->members[i];
-    if (!rows[i].count || member->tier > choice->tier || (choice->site != UINT32_MAX && member->site != choice->site))
+    if (!may_choose(&service->members[i], &rows[i], choice) || (is_picky && evaluation->members[i].is_less_preferred))
       continue;
     set->rows[set->row_count] = rows[i];
     set->weights[set->row_count++] = evaluation->members[i].weight;
@@ -116,6 +139,7 @@ static void fill_views(struct table *table, const struct config_service *service
   for (int type = 0; type < TABLE_TYPES; type++) {
     if (!has_any(list->rows[type], service->member_count))
       continue;
+    leave_over_out(evaluation, list->rows[type], service->member_count);
     struct choice choice = {.tier = best_tier(service, list->rows[type], (enum table_type)type)};
     for (uint32_t class = 0; class < class_count; class ++) {
       struct table_set *set = &table->views[class].sets[type];

@@ -22,7 +22,7 @@ bool metric_set_put(struct metric_set *set, const char *name, double value) {
   size_t i = 0;
   while (i < set->count && strcmp(set->values[i].name, name) != 0)
     i++;
-  if (i == REGISTRATION_METRICS_MOST)
+  if (i == METRICS_MOST)
     return false;
   if (i == set->count) {
     memcpy(set->values[i].name, name, length + 1);
@@ -51,7 +51,7 @@ static enum status take_object(const json_t *object, struct metric_set *set, boo
     enum status status = STATUS_OK;
     if (json_is_number(value) && !metric_set_put(set, name, json_number_value(value)))
       status = errbuf_set(err, STATUS_INVALID, "\"%.80s\" is no name of a metric, or there are more than %u", name,
-                          REGISTRATION_METRICS_MOST);
+                          METRICS_MOST);
     else if (!is_inner && strcmp(name, "named_metrics") == 0 && json_is_object(value))
       status = take_object(value, set, true, err);
     else if (!json_is_number(value))
@@ -102,7 +102,7 @@ static enum status take_lines(char *text, struct metric_set *set, struct errbuf 
       return errbuf_set(err, STATUS_INVALID, "line %d is not \"name value\"", number);
     if (!metric_set_put(set, line, value))
       return errbuf_set(err, STATUS_INVALID, "line %d: \"%.80s\" is no name of a metric, or there are more than %u",
-                        number, line, REGISTRATION_METRICS_MOST);
+                        number, line, METRICS_MOST);
   }
   return STATUS_OK;
 }

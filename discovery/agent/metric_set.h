@@ -14,7 +14,7 @@ struct json_t;
 
 struct metric_set {
   size_t count;
-  struct metric_value values[REGISTRATION_METRICS_MOST];
+  struct metric_value values[METRICS_MOST];
 };
 
 bool metric_set_put(struct metric_set *set, const char *name, double value);

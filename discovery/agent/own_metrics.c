@@ -13,11 +13,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "discovery/url.h"
 #include "gslb/base/clock.h"
 #include "gslb/base/log.h"
 #include "gslb/base/memory.h"
 #include "gslb/net/http_client.h"
+#include "gslb/net/url.h"
 
 #define AGE_MOST_INTERVALS 3
 

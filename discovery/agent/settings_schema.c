@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "discovery/agent/settings.h"
-#include "discovery/url.h"
 #include "gslb/model/config_rows.h"
 #include "gslb/model/domain.h"
 #include "gslb/model/scalar.h"
+#include "gslb/net/url.h"
 
 #define METRIC_TIMEOUT_MS 5000
 

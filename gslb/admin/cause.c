@@ -46,6 +46,13 @@ static void cause_of_lease(const struct member_facts *facts, const struct member
   snprintf(out->text, sizeof out->text, "%s", text);
 }
 
+static void cause_of_check(const struct member_facts *facts, const struct member_state *state, struct cause *out) {
+  const char *word = health_name(state->self_state);
+  const char *reason = facts->metrics[METRICS_CHECK]->self_reason;
+  *out = (struct cause){.since_ms = 0};
+  snprintf(out->text, sizeof out->text, "%s (told by its agent-check)", reason[0] ? reason : word);
+}
+
 static void cause_of_self(const struct member_facts *facts, struct cause *out) {
   const struct lease_record *lease = &facts->lease;
   const char *word = lease->self == HEALTH_DOWN ? "maint" : lease->self == HEALTH_DRAINING ? "drain" : "up";
@@ -83,7 +90,10 @@ void cause_of_member(const struct config *config, const struct service_facts *fa
     cause_of_override(&facts->members[member].override, out);
     break;
   case INPUT_SELF:
-    cause_of_self(&facts->members[member], out);
+    if (state->is_self_checked)
+      cause_of_check(&facts->members[member], state, out);
+    else
+      cause_of_self(&facts->members[member], out);
     break;
   case INPUT_LEASE:
     cause_of_lease(&facts->members[member], state, out);

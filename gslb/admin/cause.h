@@ -20,7 +20,8 @@ void cause_of_address(const struct config *config, const struct service_facts *f
                       const struct evaluation *evaluation, size_t member, size_t address, struct cause *out);
 void cause_of_member(const struct config *config, const struct service_facts *facts,
                      const struct evaluation *evaluation, size_t member, struct cause *out);
-/* A member's cause is its override, its own word ("drain: REASON (told by itself)"), its lease ("lease ended"), or that
+/* A member's cause is its override, its own word ("drain: REASON (told by itself)", or told by its
+ * agent-check), its lease ("lease ended"), or that
  * of the address which brought the state about: the last to fail, the first to come up. */
 
 #endif

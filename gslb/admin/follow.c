@@ -8,6 +8,7 @@
 #include "gslb/admin/cause.h"
 #include "gslb/base/memory.h"
 #include "gslb/decide/evaluate.h"
+#include "gslb/decide/overload.h"
 #include "gslb/model/board.h"
 #include "gslb/model/chronicle.h"
 #include "gslb/model/facts.h"
@@ -18,6 +19,8 @@ struct followed_member {
   bool is_known;
   enum health state;
   uint32_t slot;
+  bool is_load_known;
+  uint64_t over; /* which metrics of the load section were over at the last look */
 };
 
 struct followed { /* one service */
@@ -69,6 +72,11 @@ static void give_up(const struct followed *before, size_t member, struct slots *
   row.kind = NEWS_DELETE_BELOW;
   row.db = STORE_DB_LATCHES;
   news_add_row(news, &row);
+  if (gone->is_load_known) {
+    row.kind = NEWS_DELETE;
+    row.db = STORE_DB_LOAD_LATCHES;
+    news_add_row(news, &row);
+  }
   /* one that was down by its lease or otherwise is no loss any more */
   if (!gone->is_known || gone->state == HEALTH_DOWN)
     return;
@@ -272,6 +280,57 @@ static void move_latches(const struct service_facts *facts, const struct evaluat
   }
 }
 
+/* "cpu_utilization 0.93 is above 0.9 (mean, agent)" */
+static void tell_threshold(const struct load_term *term, struct event_record *event) {
+  const struct config_load_metric *metric = term->metric;
+  double limit = term->is_over ? metric->threshold : metric->release;
+  const char *side = metric->is_more_better == term->is_over ? "below" : "above";
+  /* one that was too old to count stands where it stood */
+  if (!overload_is_told(term) || (!term->is_over && (term->value > limit) != (metric->is_more_better)))
+    snprintf(event->reason, sizeof event->reason, "%.100s: no figure any more", metric->name);
+  else
+    snprintf(event->reason, sizeof event->reason, "%.80s %.6g is %s %.6g (%s, %s)", metric->name, term->value, side,
+             limit, metric_view_name(metric->view), metric_source_name(term->source));
+}
+
+static void note_thresholds(const struct service_facts *facts, const struct load_figure *figure, size_t m,
+                            struct followed_member *member, struct news *news) {
+  uint64_t changed = member->over ^ figure->over;
+  for (size_t i = 0; i < figure->term_count; i++) {
+    if (!(changed >> i & 1u))
+      continue;
+    struct event_record *event = news_add_event(news, "load", facts->service->name, facts->service->members[m].name);
+    bool is_over = figure->over >> i & 1u;
+    snprintf(event->from, sizeof event->from, "%s", is_over ? "within" : "over");
+    snprintf(event->to, sizeof event->to, "%s", is_over ? "over" : "within");
+    tell_threshold(&figure->terms[i], event);
+  }
+  member->over = figure->over;
+}
+
+static void move_load_latch(struct followed *followed, const struct service_facts *facts,
+                            const struct evaluation *evaluation, size_t m, struct news *news) {
+  struct followed_member *member = &followed->members[m];
+  const struct load_latch_record *stored = &facts->members[m].load_latch;
+  if (!evaluation->figures)
+    return;
+  if (!member->is_load_known)
+    member->over = stored->over;
+  member->is_load_known = true;
+  note_thresholds(facts, &evaluation->figures[m], m, member, news);
+  struct load_latch_record latch = {.over = evaluate_next_load_latch(evaluation, m), .since_ms = news->now_ms};
+  if (latch.over == stored->over)
+    return;
+  uint8_t value[RECORD_SIZE_MOST];
+  struct news_row row = {.kind = NEWS_PUT,
+                         .db = STORE_DB_LOAD_LATCHES,
+                         .value = value,
+                         .service = facts->service->name};
+  row.size = load_latch_encode(&latch, value);
+  record_key_member(facts->service->name, facts->service->members[m].name, &row.key);
+  news_add_row(news, &row);
+}
+
 static void give_slot(struct follow *follow, size_t s, const struct service_facts *facts, size_t m, struct slots *slots,
                       struct news *news) {
   follow->services[s].members[m].slot = facts->members[m].slot;
@@ -338,6 +397,7 @@ static void look_at(struct follow *follow, size_t s, struct slots *slots, struct
     end_override(facts, m, news);
     give_slot(follow, s, facts, m, slots, news);
     move_latches(facts, &evaluation, m, news);
+    move_load_latch(followed, facts, &evaluation, m, news);
   }
   if (note_states(follow, s, facts, &evaluation, news)) {
     note_mode(follow, s, facts, &evaluation, news);

@@ -1,7 +1,7 @@
 /* gslb/admin/follow.h
- * Follows the facts of one configuration and finds what changed: states of members, modes of services, latches that
- * move, members without a slot, registered members that are gone, overrides that ended, services that are empty while
- * an on_empty command wants to know. Belongs to one thread. */
+ * Follows the facts of one configuration and finds what changed: states of members, modes of services, thresholds of
+ * load that are passed, latches that move, members without a slot, registered members that are gone, overrides that
+ * ended, services that are empty while an on_empty command wants to know. Belongs to one thread. */
 #ifndef GSLB_ADMIN_FOLLOW_H
 #define GSLB_ADMIN_FOLLOW_H
 

@@ -165,6 +165,8 @@ enum family {
   FAMILY_MEMBER_OVERRIDE,
   FAMILY_MEMBER_STALE,
   FAMILY_MEMBER_UTILIZATION,
+  FAMILY_MEMBER_LOAD,
+  FAMILY_MEMBER_OVER,
   FAMILY_PROBE_RESPONSE,
   FAMILY_PROBE_PASSED,
   FAMILIES
@@ -187,6 +189,10 @@ static const struct {
     [FAMILY_MEMBER_UTILIZATION] = {"gslb_member_utilization", "gauge",
                                    "What the registered member reported last; 1 is "
                                    "full. Absent without a report."},
+    [FAMILY_MEMBER_LOAD] = {"gslb_member_load", "gauge",
+                            "The member's load by its service's load section; 1 is full. Absent without any figure."},
+    [FAMILY_MEMBER_OVER] = {"gslb_member_over", "gauge",
+                            "Whether the member's thresholds of load are passed by the rule."},
     [FAMILY_PROBE_RESPONSE] = {"gslb_probe_response_seconds", "gauge",
                                "Response time of passing probes, moving average."},
     [FAMILY_PROBE_PASSED] = {"gslb_probe_passed", "gauge", "Whether the last probe passed."},
@@ -239,6 +245,10 @@ static void write_member(struct family_texts *texts, const struct shown *shown, 
     member_sample(texts, FAMILY_MEMBER_STALE, service, member, state->is_stale);
   if (facts->has_lease && facts->lease.utilization >= 0.0)
     member_sample(texts, FAMILY_MEMBER_UTILIZATION, service, member, facts->lease.utilization);
+  if (state->has_load)
+    member_sample(texts, FAMILY_MEMBER_LOAD, service, member, state->load);
+  if (shown->evaluation->figures)
+    member_sample(texts, FAMILY_MEMBER_OVER, service, member, state->is_over || state->is_less_preferred);
   for (size_t a = 0; a < service->members[member].address_count; a++)
     for (size_t m = 0; m < service->monitor_count; m++) {
       const struct health_record *record = &facts->addresses[a].probes[m];

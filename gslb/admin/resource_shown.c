@@ -2,11 +2,8 @@
 
 #include <jansson.h>
 
+#include "discovery/lease_table.h"
 #include "gslb/base/value.h"
-
-int64_t resource_renew_ms(int64_t lease_ms) {
-  return lease_ms == 0 || lease_ms / 3 > RESOURCE_RENEW_MOST_MS ? RESOURCE_RENEW_MOST_MS : lease_ms / 3;
-}
 
 /* In the words in which it was told. */
 static json_t *self_word(enum health self) {
@@ -23,10 +20,10 @@ static json_t *self_word(enum health self) {
 }
 
 static json_t *lease_shown(const struct lease_record *lease, int64_t lease_ms) {
-  return value_must(json_pack("{s:s, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o}", "state", lease_word(lease),
-                              "since_at", value_time(lease->since_ms), "ends_at", value_time(lease->end_ms),
-                              "renewed_at", value_time(lease->renewed_ms), "renew_in_s",
-                              value_seconds(resource_renew_ms(lease_ms)), "sequence", (json_int_t)lease->sequence,
+  return value_must(json_pack("{s:s, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o}", "state", lease_word(lease), "since_at",
+                              value_time(lease->since_ms), "ends_at", value_time(lease->end_ms), "renewed_at",
+                              value_time(lease->renewed_ms), "renew_in_s",
+                              value_seconds(lease_table_renew_ms(lease_ms)), "sequence", (json_int_t)lease->sequence,
                               "self", self_word(lease->self), "self_reason", value_text_or_null(lease->self_reason),
                               "utilization", lease->utilization < 0 ? json_null() : json_real(lease->utilization)));
 }
@@ -61,7 +58,7 @@ void resource_add_advice(json_t *document, struct balancers *balancers) {
 
 json_t *resource_renewed(const struct lease_record *lease, int64_t lease_ms, struct balancers *balancers) {
   json_t *document = value_must(json_pack("{s:o, s:o}", "ends_at", value_time(lease->end_ms), "renew_in_s",
-                                          value_seconds(resource_renew_ms(lease_ms))));
+                                          value_seconds(lease_table_renew_ms(lease_ms))));
   resource_add_advice(document, balancers);
   return document;
 }

@@ -9,13 +9,7 @@
 #include "discovery/balancers.h"
 #include "gslb/model/registration.h"
 
-#define RESOURCE_RENEW_MOST_MS 60000 /* a report of load that is older says little */
-
 struct json_t;
-
-int64_t resource_renew_ms(int64_t lease_ms);
-/* How long after a renewal the next one should come: a third of the lease, so that two may be lost. lease_ms 0:
- * unlimited. */
 
 struct json_t *resource_shown(const char *id, const struct resource_record *resource, const struct lease_record *lease);
 /* The registration with its defaults, what the registry knows of it, and its lease; without notice_key. */

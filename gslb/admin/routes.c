@@ -10,6 +10,9 @@
 #include "gslb/admin/authority.h"
 #include "gslb/admin/balancer_routes.h"
 #include "gslb/admin/change.h"
+#include "gslb/admin/load_routes.h"
+#include "gslb/admin/history_routes.h"
+#include "gslb/admin/measure.h"
 #include "gslb/admin/metrics.h"
 #include "gslb/admin/resource_routes.h"
 #include "gslb/admin/token_routes.h"
@@ -72,6 +75,18 @@ static void get_member(struct visit *visit) {
   struct view_name name;
   if (find_member(visit, &name))
     reply_json(visit->call, 200, view_member(visit->view, name));
+}
+
+static void get_history(struct visit *visit) {
+  struct view_name name;
+  if (find_member(visit, &name))
+    history_routes_get(visit, &name);
+}
+
+static void post_measure(struct visit *visit) {
+  struct view_name name;
+  if (find_member(visit, &name))
+    measure_ask(visit->call, visit->view, visit->routes->supervisor, &name);
 }
 
 static void put_override(struct visit *visit) {
@@ -205,6 +220,10 @@ static const struct route {
     {HTTP_GET, AUTHORITY_READ, "/v1/members", get_members},
     {HTTP_GET, AUTHORITY_READ, "/v1/members/*", get_member},
     {HTTP_GET, AUTHORITY_READ, "/v1/members/*/*", get_member},
+    {HTTP_GET, AUTHORITY_READ, "/v1/members/*/*/load", load_routes_get},
+    {HTTP_GET, AUTHORITY_READ, "/v1/members/*/*/history", get_history},
+    {HTTP_POST, AUTHORITY_ADMIN, "/v1/admin/measure/*", post_measure},
+    {HTTP_POST, AUTHORITY_ADMIN, "/v1/admin/measure/*/*", post_measure},
     {HTTP_GET, AUTHORITY_READ, "/v1/events", get_events},
     {HTTP_GET, AUTHORITY_READ, "/v1/zones", get_zones},
     {HTTP_GET, AUTHORITY_READ, "/v1/zones/**/records", get_records},

@@ -22,6 +22,7 @@ struct routes { /* all borrowed while the server runs */
   struct committer *committer;
   routes_reload *reload;
   void *reload_context;
+  int supervisor; /* takes CHANNEL_MEASURE; -1: none */
   /* Each of these may be NULL: what needs it is answered with 503. */
   struct registry *registry;
   struct tokens *tokens;

@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "gslb/admin/cause.h"
+#include "gslb/admin/load_shown.h"
 #include "gslb/base/clock.h"
 #include "gslb/base/memory.h"
 #include "gslb/base/value.h"
@@ -57,29 +58,40 @@ json_t *shown_service(const struct shown *shown) {
                 (json_int_t)shown->evaluation->answered_members, "answers_total", answers));
 }
 
-static json_t *probe_document(const char *monitor, const struct health_record *record, int64_t now_ms) {
+/* Whether the next result should be here by now, even if nobody asks for the service. What is decided, not probed, has
+ * no interval, and what was never probed waits for its first. */
+static bool is_overdue(const struct config_monitor *monitor, const struct health_record *record, int64_t now_ms) {
+  double factor = monitor->idle_factor > 1.0 ? monitor->idle_factor : 1.0;
+  int64_t due_ms = record->last_ms + (int64_t)((double)monitor->interval_ms * factor) + monitor->timeout_ms;
+  return monitor->interval_ms > 0 && record->last_ms && now_ms > due_ms;
+}
+
+static json_t *probe_document(const struct config_monitor *monitor, const struct health_record *record,
+                              int64_t now_ms) {
   bool is_measured = record->last_good_ms != 0;
-  return value_must(
-      json_pack("{s:o, s:s, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:I, s:I}", "monitor", value_text(monitor), "state",
-                health_name(record->state), "reason", value_text_or_null(record->reason), "last_passed",
-                record->last_ms ? json_boolean(record->last_passed) : json_null(), "streak", (json_int_t)record->streak,
-                "last_at", value_time(record->last_ms), "last_age_s", value_age(record->last_ms, now_ms), "since_at",
-                value_time(record->since_ms), "rtt_us", is_measured ? json_integer(record->rtt_us) : json_null(),
-                "rtt_mean_us", is_measured ? json_integer(record->rtt_mean_us) : json_null(), "passed",
-                (json_int_t)record->passed, "failed", (json_int_t)record->failed));
+  return value_must(json_pack("{s:o, s:s, s:o, s:o, s:I, s:o, s:o, s:b, s:o, s:o, s:o, s:I, s:I}", "monitor",
+                              value_text(monitor->name), "state", health_name(record->state), "reason",
+                              value_text_or_null(record->reason), "last_passed",
+                              record->last_ms ? json_boolean(record->last_passed) : json_null(), "streak",
+                              (json_int_t)record->streak, "last_at", value_time(record->last_ms), "last_age_s",
+                              value_age(record->last_ms, now_ms), "overdue", (int)is_overdue(monitor, record, now_ms),
+                              "since_at", value_time(record->since_ms), "rtt_us",
+                              is_measured ? json_integer(record->rtt_us) : json_null(), "rtt_mean_us",
+                              is_measured ? json_integer(record->rtt_mean_us) : json_null(), "passed",
+                              (json_int_t)record->passed, "failed", (json_int_t)record->failed));
 }
 
 static json_t *address_document(const struct shown *shown, size_t member, size_t address) {
   const struct config_service *service = shown->facts->service;
   const struct address_state *state = &shown->evaluation->members[member].addresses[address];
-  const struct address_facts *facts = &shown->facts->members[member].addresses[address];
   struct cause cause;
   cause_of_address(shown->config, shown->facts, shown->evaluation, member, address, &cause);
   json_t *probes = value_must(json_array());
   for (size_t i = 0; i < service->monitor_count; i++)
     if (service->members[member].monitors >> i & 1u)
-      json_array_append_new(probes, probe_document(shown->config->monitors[service->monitors[i]].name,
-                                                   &facts->probes[i], shown->now_ms));
+      json_array_append_new(probes, probe_document(&shown->config->monitors[service->monitors[i]],
+                                                   evaluate_record(shown->facts, shown->evaluation, member, address, i),
+                                                   shown->now_ms));
   char text[ADDR_TEXT_SIZE];
   return value_must(json_pack("{s:s, s:s, s:b, s:o, s:o, s:o, s:o}", "address",
                               addr_format(&service->members[member].addresses[address], text), "state",
@@ -115,8 +127,11 @@ static const char *self_word(enum health self) {
   }
 }
 
-/* What the member says of itself, in the words of its report. */
-static json_t *self_document(const struct member_facts *facts) {
+/* What the member says of itself, in the words of its report, or of its agent-check where that is worse. */
+static json_t *self_document(const struct member_facts *facts, const struct member_state *state) {
+  if (state->is_self_checked)
+    return value_must(json_pack("{s:s, s:o}", "state", self_word(state->self_state), "reason",
+                                value_text_or_null(facts->metrics[METRICS_CHECK]->self_reason)));
   if (!facts->has_lease || facts->lease.self == HEALTH_UNKNOWN)
     return json_null();
   return value_must(json_pack("{s:s, s:o}", "state", self_word(facts->lease.self), "reason",
@@ -134,12 +149,13 @@ static json_t *labels_document(const char *const *txt) {
   return labels;
 }
 
-static void add_registration(json_t *document, const struct config_member *member, const struct member_facts *facts) {
+static void add_registration(json_t *document, const struct config_member *member, const struct member_facts *facts,
+                             const struct member_state *state) {
   bool has_load = facts->has_lease && facts->lease.utilization >= 0.0;
   json_t *kind = member->is_registered ? json_string(resource_kind_name(facts->kind)) : json_null();
   json_t *more = value_must(json_pack("{s:b, s:o, s:o, s:o, s:I, s:o, s:o, s:o}", "registered",
                                       (int)member->is_registered, "kind", kind, "lease", lease_document(facts), "self",
-                                      self_document(facts), "tier", (json_int_t)member->tier, "utilization",
+                                      self_document(facts, state), "tier", (json_int_t)member->tier, "utilization",
                                       has_load ? json_real(facts->lease.utilization) : json_null(), "instance",
                                       value_text_or_null(member->instance), "labels", labels_document(member->txt)));
   json_object_update(document, more);
@@ -168,7 +184,8 @@ json_t *shown_member(const struct shown *shown, size_t member) {
                 (json_int_t)shown_answers(shown->board, facts), "override",
                 override_document(&facts->override, shown->now_ms), "addresses", addresses));
   free(id);
-  add_registration(document, configured, facts);
+  json_object_set_new(document, "load", load_shown_figure(shown, member));
+  add_registration(document, configured, facts, state);
   return document;
 }
 

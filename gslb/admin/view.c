@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 
+#include "gslb/admin/load_shown.h"
 #include "gslb/base/log.h"
 #include "gslb/base/memory.h"
 #include "gslb/base/version.h"
@@ -358,6 +359,25 @@ json_t *view_member(struct view *view, struct view_name name) {
   document = value_must(json_pack("{s:o, s:o, s:o, s:s}", "id", value_text(id), "service", value_text(name.service),
                                   "name", value_text(name.member), "state", "gone"));
   free(id);
+  return document;
+}
+
+json_t *view_load(struct view *view, const struct view_name *name) {
+  struct arena arena = {0};
+  json_t *document = NULL;
+  pthread_mutex_lock(&view->lock);
+  int64_t now_ms = refresh(view);
+  size_t service = facts_find_service(view->facts, name->service);
+  size_t member = service == SIZE_MAX ? SIZE_MAX : facts_find_member(view->facts, service, name->member);
+  if (member != SIZE_MAX) {
+    struct evaluation evaluation;
+    struct shown shown = show(view, service, now_ms, &arena, &evaluation);
+    /* reading the one afresh may have shown that it has gone */
+    member = facts_find_member(view->facts, service, name->member);
+    document = member == SIZE_MAX ? NULL : load_shown(&shown, member, view->sources.live);
+  }
+  pthread_mutex_unlock(&view->lock);
+  arena_release(&arena);
   return document;
 }
 

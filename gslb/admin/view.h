@@ -72,8 +72,8 @@ bool view_find_owner(struct view *view, const char *name, struct view_name *out)
 /* Whether that is the name of a service that is there now (member ""), or <member>.<service>. */
 
 bool view_probes_pass(struct view *view, const char *service, const char *member);
-/* Whether nothing that probes know speaks against the member: some address of it fails no monitor. False where it is not
- * there, or nobody probes it. */
+/* Whether nothing that probes know speaks against the member: some address of it fails no monitor. False where it is
+ * not there, or nobody probes it. */
 
 struct json_t *view_status(struct view *view);
 struct json_t *view_services(struct view *view);
@@ -82,6 +82,8 @@ struct json_t *view_service_named(struct view *view, const char *name);
 /* NULL: it is not there. A pattern is shown with "pattern": true and without members; lists leave patterns out. */
 struct json_t *view_member(struct view *view, struct view_name name);
 /* {"id","service","name","state":"gone"} for one that has gone since it was found. */
+struct json_t *view_load(struct view *view, const struct view_name *name);
+/* Its load down to the terms, and what every source told of it (gslb/admin/load_shown); NULL: it has gone. */
 struct view_filter { /* NULL: any */
   const char *service;
   const char *state;

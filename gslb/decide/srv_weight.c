@@ -19,9 +19,13 @@ uint32_t balance_srv_heaviest(const struct config_service *service, const struct
   for (size_t i = 0; i < service->member_count; i++) {
     if (!evaluation->members[i].is_answered)
       continue;
-    if (service->members[i].weight > heaviest)
-      heaviest = service->members[i].weight;
-    is_loaded |= evaluation->members[i].headroom < 1.0;
+    uint32_t configured = service->members[i].weight, weight = evaluation->members[i].weight;
+    bool is_scaled = configured > 0 && weight > configured;
+    if (!is_scaled)
+      weight = configured;
+    if (weight > heaviest)
+      heaviest = weight;
+    is_loaded |= is_scaled || evaluation->members[i].headroom < 1.0;
   }
   return is_loaded ? heaviest : 0;
 }

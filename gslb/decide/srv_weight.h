@@ -15,7 +15,7 @@ uint16_t balance_srv_weight(uint32_t weight, double headroom, uint32_t heaviest)
  * weight) times 100 would not fit; with heaviest 0 it is 1 and headroom does not count. headroom: 0 to 1. */
 
 uint32_t balance_srv_heaviest(const struct config_service *service, const struct evaluation *evaluation);
-/* For the above: the greatest weight among the members that are answered, or 0 when each of them has all its headroom,
- * since then the plain weights say the same. */
+/* For the above: the greatest weight for the draw among the members that are answered, or 0 when each of them has all
+ * its headroom and its configured weight, since then the plain weights say the same. */
 
 #endif

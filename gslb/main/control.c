@@ -9,7 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "gslb/admin/historian.h"
 #include "gslb/admin/keeper.h"
+#include "gslb/admin/measure.h"
 #include "gslb/admin/routes.h"
 #include "gslb/admin/view.h"
 #include "gslb/admin/zone_view.h"
@@ -37,6 +39,7 @@ struct control {
   struct views views;
   struct committer *committer;
   struct keeper *keeper;
+  struct historian *historian;
   struct reloads *reloads;
   struct zone_exchange *exchange;
   struct reception *reception;
@@ -176,7 +179,8 @@ static enum status start_threads(struct control *control, struct errbuf *err) {
   control->routes = (struct routes){.views = &control->views,
                                     .committer = control->committer,
                                     .reload = reloads_ask,
-                                    .reload_context = control->reloads};
+                                    .reload_context = control->reloads,
+                                    .supervisor = child->channel};
   reception_routes(control->reception, &control->routes);
   struct keeper_links links = {.views = &control->views,
                                .committer = control->committer,
@@ -188,6 +192,10 @@ static enum status start_threads(struct control *control, struct errbuf *err) {
                                .event = stored,
                                .context = control};
   status = keeper_start(&links, &control->keeper, err);
+  if (status != STATUS_OK)
+    return status;
+  struct historian_links history = {.views = &control->views, .committer = control->committer, .house = &child->house};
+  status = historian_start(&history, &control->historian, err);
   return status == STATUS_OK ? start_servers(control, err) : status;
 }
 
@@ -227,6 +235,9 @@ static void hear_supervisor(struct control *control) {
     break;
   case CHANNEL_RELOADED:
     reloads_answer(control->reloads, message);
+    break;
+  case CHANNEL_REFUSED:
+    measure_note_refusal(message, control->committer, house_now_ms(&control->child->house));
     break;
   case CHANNEL_LEAVE:
     control->is_leaving = true;
@@ -303,6 +314,7 @@ static void stop_threads(struct control *control) {
   http_server_quiesce(control->tcp);
   http_server_quiesce(control->local);
   keeper_stop(control->keeper); /* it tells the reception what it hears */
+  historian_stop(control->historian);
   reception_stop(control->reception, control->is_leaving);
   commit_stop(control->committer);
   reloads_stop(control->reloads);

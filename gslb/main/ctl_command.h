@@ -16,7 +16,10 @@ struct ctl_line {
   bool is_json;
   const char *service, *state, *reason, *duration, *limit, *origin;
   const char *site, *owner, *kind, *resource, *at, *since;
-  const char *resources, *services; /* lists with commas */
+  const char *resources, *services;                       /* lists with commas */
+  const char *access, *community, *user, *auth, *context; /* of snmp */
+  const char *auth_secret, *privacy_secret;               /* files */
+  const char *from, *to, *step, *source;                  /* of history */
   const char *token_file;
   bool is_admin, is_no_reader;
   char **words; /* the command and its arguments */

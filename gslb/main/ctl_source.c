@@ -119,6 +119,10 @@ static void question_path(const struct ctl_question *question, char *out, size_t
   case CTL_MEMBER:
     ctl_member_path("/v1/members", question, out, size);
     break;
+  case CTL_LOAD:
+    ctl_member_path("/v1/members", question, out, size - sizeof "/load");
+    strcat(out, "/load");
+    break;
   case CTL_EVENTS:
     snprintf(out, size, "/v1/events?limit=%zu%s%s", question->limit, service[0] ? "&service=" : "", service);
     break;
@@ -213,6 +217,12 @@ static enum status read_stores(struct ctl_source *source, const struct ctl_quest
     if (status == STATUS_OK)
       *out = view_member(view, name);
     return status;
+  case CTL_LOAD:
+    status = find(source, question, &name, err);
+    if (status != STATUS_OK)
+      return status;
+    *out = view_load(view, &name);
+    return *out ? STATUS_OK : errbuf_set(err, STATUS_NOTFOUND, "member %s/%s has gone", name.service, name.member);
   case CTL_EVENTS:
     return view_events(view, question->limit, question->service, out, err);
   case CTL_ZONES:

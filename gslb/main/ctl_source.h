@@ -25,11 +25,11 @@ void ctl_source_init(struct ctl_source *source, const char *socket, struct confi
 /* Takes over config (may be NULL). */
 void ctl_source_release(struct ctl_source *source);
 
-enum ctl_subject { CTL_STATUS, CTL_SERVICES, CTL_MEMBERS, CTL_MEMBER, CTL_EVENTS, CTL_ZONES, CTL_RECORDS };
+enum ctl_subject { CTL_STATUS, CTL_SERVICES, CTL_MEMBERS, CTL_MEMBER, CTL_LOAD, CTL_EVENTS, CTL_ZONES, CTL_RECORDS };
 
 struct ctl_question {
   enum ctl_subject subject;
-  const char *service; /* filter, or the service of CTL_MEMBER; NULL: none named */
+  const char *service; /* filter, or the service of CTL_MEMBER and CTL_LOAD; NULL: none named */
   const char *member;
   const char *state;
   size_t limit;     /* of CTL_EVENTS */

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -18,17 +17,15 @@
 #include "gslb/base/clock.h"
 #include "gslb/base/log.h"
 #include "gslb/base/memory.h"
+#include "gslb/main/exec_command.h"
+#include "gslb/main/exec_monitors.h"
 #include "gslb/model/domain.h"
 #include "gslb/model/roster.h"
 
 #define COMMANDS_AT_ONCE 4
 #define COMMANDS_WAITING 64
 #define COMMAND_MOST_MS 30000
-#define COMMAND_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-#define NAME_PREFIX "GSLB_"
 #define SERVICE_PREFIX "GSLB_SERVICE="
-#define READ_MOST 4096
-#define READS_MOST 64 /* of what is left when a command ended */
 
 enum hook { HOOK_ON_CHANGE, HOOK_ON_EMPTY };
 
@@ -49,6 +46,7 @@ struct command {
 struct exec {
   struct child *child;
   int signals; /* signalfd of SIGCHLD */
+  struct exec_monitors *monitors;
   struct command running[COMMANDS_AT_ONCE];
   struct order waiting[COMMANDS_WAITING]; /* a ring */
   size_t first, count;
@@ -56,86 +54,11 @@ struct exec {
   bool is_stopping;
 };
 
-static bool may_pass(const char *entry) {
-  size_t prefix = strlen(NAME_PREFIX);
-  if (strncmp(entry, NAME_PREFIX, prefix) != 0)
-    return false;
-  size_t name = strspn(entry, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
-  return name > prefix && entry[name] == '=';
-}
-
-char **exec_environment(const char *text, size_t length) {
-  size_t entries = 0;
-  for (size_t i = 0; i < length; i++)
-    entries += text[i] == '\0';
-  /* the pointers, then the strings; what stands after the last NUL is no whole string and is left out */
-  size_t pointers = (entries + 2) * sizeof(char *);
-  char *block = mem_alloc(pointers + sizeof COMMAND_PATH + length);
-  char **environment = (char **)(void *)block;
-  char *strings = block + pointers;
-  memcpy(strings, COMMAND_PATH, sizeof COMMAND_PATH);
-  memcpy(strings + sizeof COMMAND_PATH, text, length);
-  size_t count = 0;
-  environment[count++] = strings;
-  char *entry = strings + sizeof COMMAND_PATH;
-  for (size_t i = 0; i < entries; i++, entry += strlen(entry) + 1)
-    if (may_pass(entry))
-      environment[count++] = entry;
-  environment[count] = NULL;
-  return environment;
-}
-
 const char *const *exec_find_on_empty(const struct config *config, const char *service) {
   size_t found = config_find_service(config, service);
   if (found == SIZE_MAX)
     found = roster_pattern_of(config, service);
   return found == SIZE_MAX ? NULL : config->services[found].on_empty;
-}
-
-void exec_line_add(struct exec_line *line, const char *bytes, size_t size) {
-  for (size_t i = 0; i < size; i++) {
-    unsigned char byte = (unsigned char)bytes[i];
-    if (byte == '\n') {
-      if (strspn(line->next, " ?") < line->used)
-        memcpy(line->text, line->next, sizeof line->text);
-      line->used = 0;
-      line->next[0] = '\0';
-    } else if (line->used < EXEC_LINE_MOST && byte != '\r') {
-      line->next[line->used++] = byte < ' ' || byte == 0x7f ? '?' : (char)byte;
-      line->next[line->used] = '\0';
-    }
-  }
-}
-
-const char *exec_line_last(const struct exec_line *line) {
-  return strspn(line->next, " ?") < line->used ? line->next : line->text;
-}
-
-/* What the command's output goes to: output, or -1 for where ours goes. */
-static int spawn(const char *const *arguments, char **environment, int output, pid_t *pid) {
-  posix_spawn_file_actions_t files;
-  posix_spawnattr_t attributes;
-  posix_spawn_file_actions_init(&files);
-  posix_spawnattr_init(&attributes);
-  sigset_t none, all;
-  sigemptyset(&none);
-  sigfillset(&all);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-  posix_spawnattr_setpgroup(&attributes, 0);
-  posix_spawnattr_setsigdefault(&attributes, &all);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  int failed = posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  if (!failed)
-    failed = posix_spawn_file_actions_adddup2(&files, output < 0 ? STDERR_FILENO : output, STDOUT_FILENO);
-  if (!failed && output >= 0)
-    failed = posix_spawn_file_actions_adddup2(&files, output, STDERR_FILENO);
-  if (!failed)
-    failed = posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1);
-  if (!failed)
-    failed = posix_spawnp(pid, arguments[0], &files, &attributes, (char *const *)arguments, environment);
-  posix_spawnattr_destroy(&attributes);
-  posix_spawn_file_actions_destroy(&files);
-  return failed;
 }
 
 static const char *service_of(const struct order *order) {
@@ -192,7 +115,7 @@ static void start_order(struct exec *exec, const struct order *order, struct com
   if (order->hook == HOOK_ON_EMPTY && pipe2(pipes, O_CLOEXEC) != 0)
     failed = errno;
   if (!failed)
-    failed = spawn(arguments, order->environment, pipes[1], &place->pid);
+    failed = exec_spawn(arguments, order->environment, pipes[1], &place->pid);
   if (pipes[1] >= 0)
     close(pipes[1]);
   if (failed) {
@@ -260,22 +183,6 @@ static void queue_command(struct exec *exec, const struct channel_message *messa
   exec->waiting[(exec->first + exec->count++) % COMMANDS_WAITING] = order;
 }
 
-/* At most so many reads; closes the pipe at its end. */
-static void read_output(struct command *command, int reads) {
-  char bytes[READ_MOST];
-  while (command->output >= 0 && reads-- > 0) {
-    ssize_t got = read(command->output, bytes, sizeof bytes);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR))
-      return;
-    if (got > 0) {
-      exec_line_add(&command->line, bytes, (size_t)got);
-      continue;
-    }
-    close(command->output);
-    command->output = -1;
-  }
-}
-
 static void tell_end(struct exec *exec, const struct command *command, int status) {
   const char *line = exec_line_last(&command->line), *between = line[0] ? ": " : "";
   if (command->is_killed)
@@ -289,7 +196,7 @@ static void tell_end(struct exec *exec, const struct command *command, int statu
 
 /* What a command left running in the background may hold its pipe open: the rest is not waited for. */
 static void end_command(struct exec *exec, struct command *command, int status) {
-  read_output(command, READS_MOST);
+  exec_read(&command->output, &command->line, EXEC_READS_MOST);
   tell_end(exec, command, status);
   if (command->output >= 0)
     close(command->output);
@@ -306,8 +213,10 @@ static void reap(struct exec *exec) {
   pid_t pid;
   while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
     struct command *command = find_command(exec, pid);
-    if (!command)
+    if (!command) {
+      exec_monitors_reaped(exec->monitors, pid, status);
       continue;
+    }
     if (WIFSIGNALED(status))
       log_warning("command (pid %d) ended by signal %d%s", (int)pid, WTERMSIG(status),
                   command->is_killed ? ", its time was over" : "");
@@ -385,6 +294,14 @@ static void hear_control(struct exec *exec, struct channel_message *message) {
   close_fds(message);
 }
 
+static void hear_probe(struct exec *exec, struct channel_message *message) {
+  if (channel_receive(exec->child->commands, message) != STATUS_OK)
+    return;
+  if (message->kind == CHANNEL_RUN)
+    exec_monitors_run(exec->monitors, exec->child->config, message);
+  close_fds(message);
+}
+
 static void end_all(struct exec *exec) {
   for (size_t i = 0; i < COMMANDS_AT_ONCE; i++) {
     struct command *command = &exec->running[i];
@@ -404,29 +321,54 @@ static void end_all(struct exec *exec) {
   }
 }
 
+enum { READY_SUPERVISOR, READY_SIGNALS, READY_CONTROL, READY_PROBE, READY_COMMANDS };
+#define READY_MONITORS (READY_COMMANDS + COMMANDS_AT_ONCE)
+#define READY_COUNT (READY_MONITORS + EXEC_MONITORS_AT_ONCE)
+
+static int sooner_ms(int a, int b) {
+  if (a < 0 || b < 0)
+    return a < 0 ? b : a;
+  return a < b ? a : b;
+}
+
+static void hear_all(struct exec *exec, const struct pollfd ready[READY_COUNT], struct channel_message *message) {
+  struct child *child = exec->child;
+  if (ready[READY_SIGNALS].revents)
+    reap(exec);
+  if (ready[READY_SUPERVISOR].revents)
+    hear_supervisor(exec, message);
+  if (ready[READY_CONTROL].revents & POLLIN)
+    hear_control(exec, message);
+  else if (ready[READY_CONTROL].revents)
+    child->exec = -1; /* its other end went with the supervisor */
+  if (ready[READY_PROBE].revents & POLLIN)
+    hear_probe(exec, message);
+  else if (ready[READY_PROBE].revents)
+    child->commands = -1;
+}
+
 static bool wait_and_hear(struct exec *exec, struct channel_message *message) {
   struct child *child = exec->child;
-  struct pollfd ready[3 + COMMANDS_AT_ONCE] = {
-      {.fd = child->channel, .events = POLLIN},
-      {.fd = exec->signals, .events = POLLIN},
-      {.fd = child->exec, .events = POLLIN},
+  struct pollfd ready[READY_COUNT] = {
+      [READY_SUPERVISOR] = {.fd = child->channel, .events = POLLIN},
+      [READY_SIGNALS] = {.fd = exec->signals, .events = POLLIN},
+      [READY_CONTROL] = {.fd = child->exec, .events = POLLIN},
+      [READY_PROBE] = {.fd = child->commands, .events = POLLIN},
   };
   for (size_t i = 0; i < COMMANDS_AT_ONCE; i++)
-    ready[3 + i] = (struct pollfd){.fd = exec->running[i].pid ? exec->running[i].output : -1, .events = POLLIN};
-  if (poll(ready, 3 + COMMANDS_AT_ONCE, next_kill_in_ms(exec, mono_now_ms())) < 0)
+    ready[READY_COMMANDS + i] =
+        (struct pollfd){.fd = exec->running[i].pid ? exec->running[i].output : -1, .events = POLLIN};
+  exec_monitors_watch(exec->monitors, ready + READY_MONITORS);
+  int64_t now_ms = mono_now_ms();
+  int wait_ms = sooner_ms(next_kill_in_ms(exec, now_ms), exec_monitors_due_ms(exec->monitors, now_ms));
+  if (poll(ready, READY_COUNT, wait_ms) < 0)
     return errno == EINTR;
   kill_overdue(exec, mono_now_ms());
   for (size_t i = 0; i < COMMANDS_AT_ONCE; i++)
-    if (ready[3 + i].revents)
-      read_output(&exec->running[i], 1);
-  if (ready[1].revents)
-    reap(exec);
-  if (ready[0].revents)
-    hear_supervisor(exec, message);
-  if (ready[2].revents & POLLIN)
-    hear_control(exec, message);
-  else if (ready[2].revents)
-    child->exec = -1; /* its other end went with the supervisor */
+    if (ready[READY_COMMANDS + i].revents)
+      exec_read(&exec->running[i].output, &exec->running[i].line, 1);
+  exec_monitors_ready(exec->monitors, ready + READY_MONITORS, mono_now_ms());
+  hear_all(exec, ready, message);
   return true;
 }
 
@@ -438,6 +380,7 @@ int exec_run(struct child *child) {
   struct exec *exec = mem_alloc(sizeof *exec);
   struct channel_message *message = mem_alloc(sizeof *message);
   exec->child = child;
+  exec->monitors = exec_monitors_new(child->commands);
   exec->signals = signalfd(-1, &ended, SFD_CLOEXEC | SFD_NONBLOCK);
   if (exec->signals < 0)
     log_error("signalfd: %s", strerror(errno));
@@ -449,6 +392,7 @@ int exec_run(struct child *child) {
       break;
   }
   end_all(exec);
+  exec_monitors_free(exec->monitors);
   int status = exec->is_stopping ? EXIT_SUCCESS : EXIT_FAILURE;
   if (exec->signals >= 0)
     close(exec->signals);

@@ -14,9 +14,13 @@
 #include "gslb/base/version.h"
 #include "gslb/main/ctl_balancer.h"
 #include "gslb/main/ctl_command.h"
+#include "gslb/main/ctl_history.h"
+#include "gslb/main/ctl_load.h"
 #include "gslb/main/ctl_print.h"
 #include "gslb/main/ctl_resource.h"
+#include "gslb/main/ctl_snmp.h"
 #include "gslb/main/ctl_source.h"
+#include "gslb/main/ctl_table.h"
 #include "gslb/main/ctl_token.h"
 #include "gslb/main/ctl_watch.h"
 #include "gslb/main/ctl_zone.h"
@@ -38,6 +42,10 @@ static const char usage[] =
     "  member NAME down|up|drain --reason TEXT [--for DURATION]\n"
     "                                an operator's word stands above the probes, until its time is over\n"
     "  member NAME clear             the probes decide again\n"
+    "  load NAME                     the member's load, term by term, and what every source told of it\n"
+    "  history NAME [METRIC] [--source SOURCE] [--from TIME] [--to TIME] [--step DURATION]\n"
+    "                                a figure over time, or which are kept (TIME is -6h or 2026-11-21T13:30:00Z)\n"
+    "  measure NAME                  reads the member's sources of figures now\n"
     "  events [--limit N] [--service S]\n"
     "                                what happened, newest first (100)\n"
     "  zones                         every zone, and how those from other primaries fare\n"
@@ -61,6 +69,11 @@ static const char usage[] =
     "  leave --for DURATION [--at TIME] [--reason TEXT]\n"
     "                                a planned absence: resources are told and move (TIME is 02:00 or +10m)\n"
     "  leave list | leave cancel [TIME]\n"
+    "  snmp walk DEVICE [OID]        what the device has, read from here; all of it, or what is below OID\n"
+    "  snmp suggest DEVICE           which ready tables of metrics the device has\n"
+    "      [--access NAME | --community C | --user U [--auth sha|sha256|sha512] [--auth-secret FILE]\n"
+    "      [--privacy-secret FILE] [--context C]]\n"
+    "                                DEVICE is an address, address@port or a configured member's NAME\n"
     "  watch [--kind KIND] [--resource ID] [--service S] [--since POSITION]\n"
     "                                what happens, as it happens\n"
     "  reload                        read the configuration and the zones again; on any error the old ones stay\n"
@@ -93,6 +106,17 @@ enum option_code {
   OPTION_TOKEN_FILE,
   OPTION_AT,
   OPTION_SINCE,
+  OPTION_FROM,
+  OPTION_TO,
+  OPTION_STEP,
+  OPTION_SOURCE,
+  OPTION_ACCESS,
+  OPTION_COMMUNITY,
+  OPTION_USER,
+  OPTION_AUTH,
+  OPTION_AUTH_SECRET,
+  OPTION_PRIVACY_SECRET,
+  OPTION_CONTEXT,
 };
 
 static const struct option options[] = {
@@ -116,6 +140,17 @@ static const struct option options[] = {
     {"token-file", required_argument, NULL, OPTION_TOKEN_FILE},
     {"at", required_argument, NULL, OPTION_AT},
     {"since", required_argument, NULL, OPTION_SINCE},
+    {"from", required_argument, NULL, OPTION_FROM},
+    {"to", required_argument, NULL, OPTION_TO},
+    {"step", required_argument, NULL, OPTION_STEP},
+    {"source", required_argument, NULL, OPTION_SOURCE},
+    {"access", required_argument, NULL, OPTION_ACCESS},
+    {"community", required_argument, NULL, OPTION_COMMUNITY},
+    {"user", required_argument, NULL, OPTION_USER},
+    {"auth", required_argument, NULL, OPTION_AUTH},
+    {"auth-secret", required_argument, NULL, OPTION_AUTH_SECRET},
+    {"privacy-secret", required_argument, NULL, OPTION_PRIVACY_SECRET},
+    {"context", required_argument, NULL, OPTION_CONTEXT},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {0},
@@ -205,21 +240,56 @@ static int clear_override(const struct ctl_line *line, struct ctl_source *source
   return ctl_ask(line, source, question, ctl_print_member);
 }
 
-static int run_member(const struct ctl_line *line, struct ctl_source *source) {
-  char *name = mem_strdup(line->words[1]);
+/* From "service/member" or "member", which is cut in two. -1: well; else the exit status. */
+static int read_member(char *name, struct ctl_question *question) {
   char *slash = strrchr(name, '/');
-  struct ctl_question question = {.subject = CTL_MEMBER, .member = name};
+  *question = (struct ctl_question){.subject = CTL_MEMBER, .member = slash ? slash + 1 : name};
+  if (!question->member[0] || slash == name)
+    return ctl_misuse("a member is called service/member or member, not %s", name);
   if (slash) {
     *slash = '\0';
-    question.service = name;
-    question.member = slash + 1;
+    question->service = name;
   }
-  int exit_status;
+  return -1;
+}
+
+static void print_asked(const json_t *document) {
+  printf("the sources of %s are read now\n", ctl_text(document, "member"));
+}
+
+static int run_history(const struct ctl_line *line, struct ctl_source *source) {
+  char *name = mem_strdup(line->words[1]);
+  struct ctl_question question;
+  int exit_status = read_member(name, &question);
+  if (exit_status < 0)
+    exit_status = ctl_history(line, source, &question);
+  free(name);
+  return exit_status;
+}
+
+static int run_measure(const struct ctl_line *line, struct ctl_source *source) {
+  char *name = mem_strdup(line->words[1]), path[2048];
+  struct ctl_question question;
+  int exit_status = read_member(name, &question);
+  if (exit_status < 0) {
+    ctl_member_path("/v1/admin/measure", &question, path, sizeof path);
+    exit_status = ctl_send(line, source, "POST", path, NULL, print_asked);
+  }
+  free(name);
+  return exit_status;
+}
+
+static int run_member(const struct ctl_line *line, struct ctl_source *source) {
+  char *name = mem_strdup(line->words[1]);
+  struct ctl_question question;
   enum override_kind kind;
   const char *word = line->count > 2 ? line->words[2] : NULL;
-  if (!question.member[0] || (question.service && !question.service[0]))
-    exit_status = ctl_misuse("a member is called service/member or member, not %s", line->words[1]);
-  else if (!word)
+  int exit_status = read_member(name, &question);
+  if (exit_status >= 0) {
+    free(name);
+    return exit_status;
+  }
+  if (!word)
     exit_status = ctl_ask(line, source, &question, ctl_print_member);
   else if (strcmp(word, "clear") == 0)
     exit_status = clear_override(line, source, &question);
@@ -231,16 +301,27 @@ static int run_member(const struct ctl_line *line, struct ctl_source *source) {
   return exit_status;
 }
 
+static int run_load(const struct ctl_line *line, struct ctl_source *source) {
+  char *name = mem_strdup(line->words[1]);
+  struct ctl_question question;
+  int exit_status = read_member(name, &question);
+  if (exit_status < 0)
+    exit_status = ctl_load(line, source, &question);
+  free(name);
+  return exit_status;
+}
+
 static const struct command {
   const char *word;
   int arguments_least, arguments_most;
   int (*run)(const struct ctl_line *line, struct ctl_source *source);
 } commands[] = {
-    {"status", 0, 0, run_status}, {"services", 0, 0, run_services}, {"members", 0, 0, run_members},
-    {"member", 1, 2, run_member}, {"events", 0, 0, run_events},     {"zones", 0, 0, run_zones},
-    {"zone", 1, 3, ctl_zone},     {"reload", 0, 0, run_reload},     {"resource", 1, 2, ctl_resource},
-    {"token", 1, 2, ctl_token},   {"peers", 0, 0, ctl_peers},       {"leave", 0, 2, ctl_leave},
-    {"watch", 0, 0, ctl_watch},
+    {"status", 0, 0, run_status},   {"services", 0, 0, run_services}, {"members", 0, 0, run_members},
+    {"member", 1, 2, run_member},   {"events", 0, 0, run_events},     {"zones", 0, 0, run_zones},
+    {"zone", 1, 3, ctl_zone},       {"reload", 0, 0, run_reload},     {"resource", 1, 2, ctl_resource},
+    {"token", 1, 2, ctl_token},     {"peers", 0, 0, ctl_peers},       {"leave", 0, 2, ctl_leave},
+    {"watch", 0, 0, ctl_watch},     {"snmp", 1, 3, ctl_snmp},         {"measure", 1, 1, run_measure},
+    {"history", 1, 2, run_history}, {"load", 1, 1, run_load},
 };
 
 static const struct command *find_command(const char *word) {
@@ -287,6 +368,28 @@ static const char **place_of(struct ctl_line *line, int code) {
     return &line->at;
   case OPTION_SINCE:
     return &line->since;
+  case OPTION_FROM:
+    return &line->from;
+  case OPTION_TO:
+    return &line->to;
+  case OPTION_STEP:
+    return &line->step;
+  case OPTION_SOURCE:
+    return &line->source;
+  case OPTION_ACCESS:
+    return &line->access;
+  case OPTION_COMMUNITY:
+    return &line->community;
+  case OPTION_USER:
+    return &line->user;
+  case OPTION_AUTH:
+    return &line->auth;
+  case OPTION_AUTH_SECRET:
+    return &line->auth_secret;
+  case OPTION_PRIVACY_SECRET:
+    return &line->privacy_secret;
+  case OPTION_CONTEXT:
+    return &line->context;
   default:
     return NULL;
   }
@@ -364,6 +467,8 @@ static int run(const struct command *command, const struct ctl_line *line) {
   struct config *config = NULL;
   if (ctl_zone_is_check(line))
     return ctl_zone_check(line);
+  if (ctl_snmp_is_alone(line))
+    return ctl_snmp(line, NULL);
   if (!line->socket) {
     config = load_config(line->config ? line->config : DEFAULT_CONFIG);
     if (!config)

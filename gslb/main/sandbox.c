@@ -17,6 +17,8 @@
 
 #include <seccomp.h>
 
+#include "gslb/base/memory.h"
+
 #if defined(__SANITIZE_ADDRESS__)
 #define IS_SANITIZED 1
 #elif defined(__has_feature)
@@ -43,8 +45,6 @@
 #define FS_OF_A_FILE (FS_EXECUTE | FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE | FS_IOCTL_DEV)
 #define NET_BIND_CONNECT_TCP 3ull
 #define SCOPE_ABSTRACT_UNIX_AND_SIGNAL 3ull
-
-#define CERTIFICATES_MOST (3 + 2 * CONFIG_PEERS_MOST)
 
 struct landlock_rules {
   uint64_t fs, net, scope;
@@ -198,30 +198,59 @@ static int allow_lock_file(const char *path, const struct stat *info, int kind, 
   return 0;
 }
 
-static size_t list_certificates(const struct config *config, const char *files[CERTIFICATES_MOST]) {
-  const struct config_tls *tls = &config->control.tls;
-  size_t count = 0;
-  files[count++] = tls->certificate;
-  files[count++] = tls->key;
-  files[count++] = tls->client_ca;
-  for (size_t i = 0; i < config->peer_count; i++)
-    files[count++] = config->peers[i].ca;
-  for (size_t i = 0; i < config->parent_count; i++)
-    files[count++] = config->parents[i].ca;
-  return count;
+struct file_list { /* of PEM files; the texts are the configuration's */
+  const char **items;
+  size_t count, capacity;
+};
+
+static void add_file(struct file_list *files, const char *file) {
+  if (!file)
+    return;
+  files->items = mem_grow(files->items, &files->capacity, files->count + 1, sizeof *files->items);
+  files->items[files->count++] = file;
 }
 
-bool sandbox_has_same_files(const struct config *a, const struct config *b) {
-  const char *before[CERTIFICATES_MOST], *after[CERTIFICATES_MOST];
-  size_t before_count = list_certificates(a, before), after_count = list_certificates(b, after);
-  for (size_t i = 0; i < after_count; i++) {
-    size_t at = 0;
-    while (at < before_count && !(after[i] && before[at] && strcmp(before[at], after[i]) == 0))
-      at++;
-    if (after[i] && at == before_count)
-      return false;
+static void add_client_tls(struct file_list *files, const struct config_client_tls *tls) {
+  add_file(files, tls->ca);
+  add_file(files, tls->certificate);
+  add_file(files, tls->key);
+}
+
+/* The caller frees the items. */
+static struct file_list list_certificates(const struct config *config, enum sandbox_role role) {
+  struct file_list files = {0};
+  if (role == SANDBOX_PROBE) {
+    for (size_t i = 0; i < config->monitor_count; i++)
+      add_client_tls(&files, &config->monitors[i].tls);
+    for (size_t i = 0; i < config->source_count; i++)
+      add_client_tls(&files, &config->sources[i].tls);
+    return files;
   }
-  return true;
+  add_file(&files, config->control.tls.certificate);
+  add_file(&files, config->control.tls.key);
+  add_file(&files, config->control.tls.client_ca);
+  for (size_t i = 0; i < config->peer_count; i++)
+    add_file(&files, config->peers[i].ca);
+  for (size_t i = 0; i < config->parent_count; i++)
+    add_file(&files, config->parents[i].ca);
+  return files;
+}
+
+static int compare_files(const void *a, const void *b) {
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+bool sandbox_has_same_files(enum sandbox_role role, const struct config *a, const struct config *b) {
+  struct file_list before = list_certificates(a, role), after = list_certificates(b, role);
+  bool has_all = true;
+  if (before.count > 0)
+    qsort(before.items, before.count, sizeof *before.items, compare_files);
+  for (size_t i = 0; i < after.count && has_all; i++)
+    has_all = before.count > 0 &&
+              bsearch(&after.items[i], before.items, before.count, sizeof *before.items, compare_files) != NULL;
+  free(before.items);
+  free(after.items);
+  return has_all;
 }
 
 /* All of the directory, since who renews a file puts another one in its place. */
@@ -237,17 +266,19 @@ static void allow_around(int rules, const char *file) {
   allow_path(rules, directory, FS_READ);
 }
 
-static void allow_certificates(int rules, const struct config *config) {
-  const char *files[CERTIFICATES_MOST];
-  size_t count = list_certificates(config, files);
-  for (size_t i = 0; i < count; i++) {
+static void allow_certificates(int rules, enum sandbox_role role, const struct config *config) {
+  struct file_list files = list_certificates(config, role);
+  if (files.count > 0)
+    qsort(files.items, files.count, sizeof *files.items, compare_files);
+  for (size_t i = 0; i < files.count; i++) {
     char target[PATH_MAX];
-    if (!files[i])
+    if (i > 0 && strcmp(files.items[i], files.items[i - 1]) == 0)
       continue;
-    allow_around(rules, files[i]);
-    if (realpath(files[i], target)) /* a link is often what is put in place */
+    allow_around(rules, files.items[i]);
+    if (realpath(files.items[i], target)) /* a link is often what is put in place */
       allow_around(rules, target);
   }
+  free(files.items);
 }
 
 static void allow_files(int rules, enum sandbox_role role, uint64_t all, const struct config *config) {
@@ -282,8 +313,8 @@ static void allow_files(int rules, enum sandbox_role role, uint64_t all, const s
     for (size_t i = 0; i < sizeof of_clients / sizeof of_clients[0]; i++)
       allow_path(rules, of_clients[i], FS_READ);
   }
-  if (role == SANDBOX_CONTROL)
-    allow_certificates(rules, config);
+  if (role == SANDBOX_PROBE || role == SANDBOX_CONTROL)
+    allow_certificates(rules, role, config);
 }
 
 static enum status fence_files(enum sandbox_role role, const struct config *config, struct errbuf *err) {

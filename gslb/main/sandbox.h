@@ -11,10 +11,10 @@
 #include "gslb/model/config.h"
 
 enum sandbox_role {
-  SANDBOX_NONE,     /* exec: runs the operator's commands */
-  SANDBOX_DNS,      /* reads the stores, writes their lock files; its sockets are open already */
-  SANDBOX_PROBE,    /* reads and writes the stores; makes connections */
-  SANDBOX_CONTROL,  /* likewise; reads certificates, which others renew meanwhile */
+  SANDBOX_NONE,  /* exec: runs the operator's commands */
+  SANDBOX_DNS,   /* reads the stores, writes their lock files; its sockets are open already */
+  SANDBOX_PROBE, /* reads and writes the stores; makes connections; reads certificates, which others renew meanwhile */
+  SANDBOX_CONTROL,  /* likewise */
   SANDBOX_COMPILER, /* reads any file; writes none */
 };
 
@@ -22,7 +22,7 @@ enum status sandbox_enter(enum sandbox_role role, const struct config *config, s
 /* config tells the directories of the stores and the certificates; what does not exist is left out. NULL: the compiler,
  * which needs none. STATUS_IO: a fence could not be put up (err says which); the others stand. */
 
-bool sandbox_has_same_files(const struct config *a, const struct config *b);
-/* Whether control, fenced in with a, can read the certificates of b. */
+bool sandbox_has_same_files(enum sandbox_role role, const struct config *a, const struct config *b);
+/* Whether a process of that role (probe, control), fenced in with a, can read the certificates of b. */
 
 #endif

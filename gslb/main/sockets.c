@@ -2,6 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/icmp.h>
+#include <netinet/icmp6.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -234,6 +237,37 @@ enum status sockets_open(const struct config *config, uid_t uid, gid_t gid, cons
   }
   *out = next;
   return STATUS_OK;
+}
+
+static bool may_ping(gid_t gid) {
+  unsigned long first = 1, last = 0;
+  FILE *in = fopen("/proc/sys/net/ipv4/ping_group_range", "re");
+  if (!in)
+    return false;
+  bool is_read = fscanf(in, "%lu %lu", &first, &last) == 2;
+  fclose(in);
+  return is_read && gid >= first && gid <= last;
+}
+
+void sockets_open_ping(gid_t gid, int out[2]) {
+  out[0] = out[1] = -1;
+  if (may_ping(gid))
+    return;
+  /* raw sockets hear every packet of their protocol */
+  struct icmp_filter replies_4 = {.data = ~(1u << ICMP_ECHOREPLY)};
+  struct icmp6_filter replies_6;
+  ICMP6_FILTER_SETBLOCKALL(&replies_6);
+  ICMP6_FILTER_SETPASS(ICMP6_ECHO_REPLY, &replies_6);
+  out[0] = socket(AF_INET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_ICMP);
+  int reason = out[0] < 0 ? errno : 0;
+  out[1] = socket(AF_INET6, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_ICMPV6);
+  if (out[0] >= 0)
+    setsockopt(out[0], SOL_RAW, ICMP_FILTER, &replies_4, sizeof replies_4);
+  else
+    log_info("monitors of type ping cannot be used: %s; CAP_NET_RAW or net.ipv4.ping_group_range would allow them",
+             strerror(reason));
+  if (out[1] >= 0)
+    setsockopt(out[1], IPPROTO_ICMPV6, ICMP6_FILTER, &replies_6, sizeof replies_6);
 }
 
 static bool holds(const struct sockets *sockets, int fd) {

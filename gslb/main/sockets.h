@@ -32,6 +32,11 @@ enum status sockets_open(const struct config *config, uid_t uid, gid_t gid, cons
  * mode 0660; a file left by a process that is gone is replaced. STATUS_CONFLICT: a living process answers there.
  * STATUS_IO, STATUS_RANGE: err names the address; *out untouched and nothing new stays open. */
 
+void sockets_open_ping(gid_t gid, int out[2]);
+/* Raw sockets that receive echo replies alone, for IPv4 and IPv6, where a process of the group may not have a datagram
+ * socket of its own for that (net.ipv4.ping_group_range, which goes for both); -1 otherwise, and where they are not to
+ * be had, which is told in the log. Owned by the caller. */
+
 void sockets_release(struct sockets *sockets, const struct sockets *successor);
 /* Closes all that successor (may be NULL) does not share, removes the unix socket's file likewise, and leaves *sockets
  * empty. */

@@ -110,6 +110,10 @@ static enum status open_all(struct supervisor *supervisor, struct errbuf *err) {
   if (status == STATUS_OK)
     status = channel_pair(supervisor->to_control, err);
   if (status == STATUS_OK)
+    status = channel_pair(supervisor->to_commands, err);
+  if (status == STATUS_OK)
+    sockets_open_ping(supervisor->identity.gid, supervisor->ping);
+  if (status == STATUS_OK)
     status = privileges_keep_network(&supervisor->identity, err);
   return status;
 }
@@ -193,6 +197,10 @@ static void start_process(struct supervisor *supervisor, struct process *process
               .exec = role == BOARD_CONTROL ? supervisor->to_exec[0]
                       : role == BOARD_EXEC  ? supervisor->to_exec[1]
                                             : -1,
+              .commands = role == BOARD_PROBE  ? supervisor->to_commands[0]
+                          : role == BOARD_EXEC ? supervisor->to_commands[1]
+                                               : -1,
+              .ping = {role == BOARD_PROBE ? supervisor->ping[0] : -1, role == BOARD_PROBE ? supervisor->ping[1] : -1},
           },
   };
   bool is_restart = process->deaths > 0;
@@ -308,6 +316,15 @@ static void announce_if_ready(struct supervisor *supervisor, int64_t now_ms) {
     announce(supervisor, has_control);
 }
 
+/* What one child has for another that it has no channel to. A message that the other has no room for, or nobody is
+ * there to take, is dropped: both kinds can be sent again. */
+static void hand_on(struct supervisor *supervisor, enum board_process to) {
+  const struct process *process = &supervisor->processes[to];
+  supervisor->message.fd_count = 0;
+  if (process->channel >= 0 && process->state == PROCESS_SERVING)
+    (void)channel_send(process->channel, &supervisor->message);
+}
+
 static void hear(struct supervisor *supervisor, struct process *process, int64_t now_ms) {
   struct channel_message *message = &supervisor->message;
   enum status status = channel_receive(process->channel, message);
@@ -332,6 +349,10 @@ static void hear(struct supervisor *supervisor, struct process *process, int64_t
     process->taking_until_ms = PROCESS_NEVER;
   } else if (message->kind == CHANNEL_RELOAD && process->role == BOARD_CONTROL) {
     takeover_request(supervisor, message->length > 0 ? message->text : "control", true);
+  } else if (message->kind == CHANNEL_MEASURE && process->role == BOARD_CONTROL) {
+    hand_on(supervisor, BOARD_PROBE);
+  } else if (message->kind == CHANNEL_REFUSED && process->role == BOARD_PROBE) {
+    hand_on(supervisor, BOARD_CONTROL);
   }
 }
 
@@ -456,6 +477,8 @@ int supervisor_run(const char *path, child_main *const mains[BOARD_PROCESSES]) {
       .sockets = SOCKETS_NONE,
       .to_control = {-1, -1},
       .to_exec = {-1, -1},
+      .to_commands = {-1, -1},
+      .ping = {-1, -1},
       .signals = -1,
   };
   takeover_init(supervisor);
@@ -469,6 +492,10 @@ int supervisor_run(const char *path, child_main *const mains[BOARD_PROCESSES]) {
       close(supervisor->to_control[i]);
     if (supervisor->to_exec[i] >= 0)
       close(supervisor->to_exec[i]);
+    if (supervisor->to_commands[i] >= 0)
+      close(supervisor->to_commands[i]);
+    if (supervisor->ping[i] >= 0)
+      close(supervisor->ping[i]);
   }
   if (supervisor->signals >= 0)
     close(supervisor->signals);

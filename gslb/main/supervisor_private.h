@@ -45,6 +45,8 @@ struct supervisor {
   int64_t checkpoint_ms; /* of the live store at start; 0: none was used */
   int to_control[2];     /* dns' end, control's end */
   int to_exec[2];        /* control's end, exec's end: kept here, so that what is queued outlives either */
+  int to_commands[2];    /* probe's end, exec's end: likewise */
+  int ping[2];           /* raw sockets for ICMP and ICMPv6 echo; -1: none, or not needed */
   struct process processes[BOARD_PROCESSES]; /* that of BOARD_SUPERVISOR is not used */
   struct takeover takeover;
   pid_t compiler_pid; /* the last one, until it is waited for; 0 */

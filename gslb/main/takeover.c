@@ -101,7 +101,7 @@ static void send_config(struct supervisor *supervisor, struct process *process, 
   process_kill(process);
 }
 
-static void tell_children(struct supervisor *supervisor, int64_t now_ms) {
+static void tell_children(struct supervisor *supervisor, bool probe_stays, int64_t now_ms) {
   bool dns_restarts = supervisor->takeover.dns_stop_ms != PROCESS_NEVER;
   for (size_t i = BOARD_FIRST_CHILD; i < BOARD_PROCESSES; i++) {
     struct process *process = &supervisor->processes[i];
@@ -109,7 +109,9 @@ static void tell_children(struct supervisor *supervisor, int64_t now_ms) {
     if (process->state != PROCESS_STARTING && process->state != PROCESS_SERVING)
       continue;
     bool is_replaced = i == BOARD_DNS ? dns_restarts : i == BOARD_CONTROL && supervisor->takeover.control_restarts;
-    if (!is_replaced)
+    if (i == BOARD_PROBE && !probe_stays)
+      process_stop(process, now_ms); /* its fence has no door to the new certificates */
+    else if (!is_replaced)
       send_config(supervisor, process, now_ms);
   }
 }
@@ -149,14 +151,14 @@ static void commit(struct supervisor *supervisor, struct candidate *next, struct
   takeover->until_ms = now_ms + TAKE_PATIENCE_MS + RESTART_PATIENCE_MS;
   takeover->control_restarts = !sockets_serve_same_control(&old_sockets, &supervisor->sockets) ||
                                !fits_control(&old.config->control, &supervisor->current.config->control) ||
-                               !sandbox_has_same_files(old.config, supervisor->current.config);
+                               !sandbox_has_same_files(SANDBOX_CONTROL, old.config, supervisor->current.config);
   child_set_log(supervisor->current.config, BOARD_SUPERVISOR);
   bool dns_stays = sockets_serve_same_names(&old_sockets, &supervisor->sockets) &&
                    fits_dns(&old.config->server, &supervisor->current.config->server);
   /* the old child answers what waits in the sockets that go */
   bool is_draining = sockets_retire(&old_sockets, &supervisor->sockets);
   takeover->dns_stop_ms = dns_stays ? PROCESS_NEVER : now_ms + (is_draining ? QUEUES_DRAIN_MS : 0);
-  tell_children(supervisor, now_ms);
+  tell_children(supervisor, sandbox_has_same_files(SANDBOX_PROBE, old.config, supervisor->current.config), now_ms);
   sockets_release(&old_sockets, &supervisor->sockets);
   candidate_release(&old);
 }

@@ -79,7 +79,7 @@ static size_t take_fds(struct msghdr *packet, int fds[2 * CHANNEL_FDS_MOST]) {
 
 static bool is_ours(const struct channel_head *head, ssize_t size, int flags, size_t fd_count) {
   return (size_t)size >= sizeof *head && !(flags & (MSG_TRUNC | MSG_CTRUNC)) && head->magic == CHANNEL_MAGIC &&
-         head->kind <= CHANNEL_RESULT && head->status <= STATUS_VERSION && head->fd_count == fd_count &&
+         head->kind < CHANNEL_KINDS && head->status <= STATUS_VERSION && head->fd_count == fd_count &&
          fd_count <= CHANNEL_FDS_MOST;
 }
 

@@ -1,6 +1,7 @@
 /* gslb/model/channel.h
- * Messages between the supervisor and a child, from dns to control, and from control to exec: one SOCK_SEQPACKET
- * socketpair each, one packet a message, with descriptors attached. Any thread may send; one receives. */
+ * Messages between the supervisor and a child, from dns to control, from control to exec, and between probe
+ * and exec: one SOCK_SEQPACKET socketpair each, one packet a message, with descriptors attached. Any thread may send;
+ * one receives. */
 #ifndef GSLB_MODEL_CHANNEL_H
 #define GSLB_MODEL_CHANNEL_H
 
@@ -24,9 +25,20 @@ enum channel_kind {
   CHANNEL_NOTIFIED, /* dns to control: a NOTIFY came in; text: "ZONE ADDRESS" */
   CHANNEL_COMMAND,  /* control to exec: run a command of the configuration; text: "on_change" or "on_empty", then
                      * NAME=VALUE strings, each NUL-terminated; on_empty is the one of the service in GSLB_SERVICE */
-  CHANNEL_RESULT, /* exec to control: an on_empty command ended; status STATUS_OK for exit status 0; text: the service,
-                   * NUL, and what to tell people: "exit status 1", "ended after 30 s" and the last line it wrote */
+  CHANNEL_RESULT,  /* exec to control: an on_empty command ended; status STATUS_OK for exit status 0; text: the service,
+                    * NUL, and what to tell people: "exit status 1", "ended after 30 s" and the last line it wrote */
+  CHANNEL_RUN,     /* probe to exec: run the command of an exec monitor; generation: the run, chosen by probe; text: the
+                    * monitor's name, then NAME=VALUE strings, each NUL-terminated. Exec takes command and time-out from
+                    * its own configuration, so nothing else can be run through it */
+  CHANNEL_RAN,     /* exec to probe: it ended; generation: the run. STATUS_OK: with exit status 0; STATUS_INVALID: with
+                    * another; STATUS_TIMEOUT: killed at its time-out; anything else: it was not run. text: what to tell
+                    * people ("exit status 2"), NUL, and the last line that it wrote */
+  CHANNEL_MEASURE, /* control to probe, by way of the supervisor: read the member's sources now; text: the service, NUL,
+                    * the member */
+  CHANNEL_REFUSED, /* probe to control, by way of the supervisor: figures of a member were refused; text: the service,
+                    * NUL, the member, NUL, why */
 };
+#define CHANNEL_KINDS (CHANNEL_REFUSED + 1u)
 
 struct channel_message {
   enum channel_kind kind;

@@ -29,6 +29,8 @@ struct child {
   int http_unix;  /* control: listening */
   int notified;   /* dns: sends CHANNEL_NOTIFIED; control: receives it; else -1 */
   int exec;       /* control: sends CHANNEL_COMMAND; exec: receives it; else -1 */
+  int commands;   /* probe: sends CHANNEL_RUN, receives CHANNEL_RAN; exec: the other end; else -1 */
+  int ping[2];    /* probe: raw sockets for ICMP and ICMPv6 echo where datagram sockets are not allowed; else -1 */
 };
 
 enum status child_read_text(int fd, char **text, size_t *length, struct errbuf *err);

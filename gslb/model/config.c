@@ -114,6 +114,8 @@ void config_free(struct config *config) {
   if (!config)
     return;
   struct owned_config *owned = (struct owned_config *)config;
+  for (size_t i = 0; i < config->monitor_count; i++)
+    match_free(config->monitors[i].expect.match);
   arena_release(&owned->arena);
   free(owned);
 }

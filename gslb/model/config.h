@@ -23,7 +23,10 @@ struct name_index;
 #define CONFIG_LISTEN_MOST 32u
 #define CONFIG_MEMBER_NAME_MOST 63u
 #define CONFIG_ADDRESSES_MOST 16u /* of a member */
-#define CONFIG_MONITORS_MOST 8u   /* of a service */
+#define CONFIG_MONITORS_MOST 16u  /* of a service */
+#define CONFIG_SOURCES_MOST 16u   /* of a service */
+#define CONFIG_METRICS_MOST 64u   /* of a source or a load section */
+#define CONFIG_OF_MOST 16u        /* monitors that a calculated one names */
 #define CONFIG_MEMBERS_MOST 4096u /* of a service */
 #define CONFIG_SERVICES_MOST 1000000u
 #define CONFIG_ANSWERS_MOST 64u /* records in one balanced answer */
@@ -82,6 +85,14 @@ struct config {
   size_t network_count;
   struct config_monitor *monitors;
   size_t monitor_count;
+  struct config_snmp_access *snmp;
+  size_t snmp_count;
+  struct addr trap_listen; /* family 0: no traps are taken */
+  struct config_source *sources;
+  size_t source_count;
+  struct config_load *loads;
+  size_t load_count;
+  bool has_history;
   struct config_service *services; /* vacancies (config_service.h) last */
   size_t service_count;
   struct config_peer *peers;

@@ -13,8 +13,6 @@
 #include "gslb/model/domain.h"
 #include "gslb/model/scalar.h"
 
-#define TIMEOUT_STANDARD_MS 2000
-
 const struct document_node *config_place(const struct document_node *map, const char *key) {
   const struct document_node *value = document_find(map, key);
   return value ? value : map;
@@ -146,7 +144,7 @@ void config_check_rate_limit(struct schema_reader *reader, const struct document
   limit->exempt_count = sizeof standard / sizeof standard[0];
 }
 
-/* Sites, networks, monitors */
+/* Sites, networks */
 
 void config_check_site(struct schema_reader *reader, const struct document_node *node, void *record) {
   struct config_names *names = reader->context;
@@ -168,55 +166,4 @@ void config_check_network(struct schema_reader *reader, const struct document_no
                      schema_place(reader, names->config->networks[first].pos, network->pos, place));
   }
   config_check_repeated(reader, document_find(node, "sites"), "site");
-}
-
-static bool has_blank_or_foreign(const char *text) {
-  for (; *text; text++)
-    if (*text <= ' ' || *text >= 0x7f)
-      return true;
-  return false;
-}
-
-static void check_http(struct schema_reader *reader, const struct document_node *node,
-                       const struct config_monitor *monitor) {
-  if (monitor->path && (*monitor->path != '/' || has_blank_or_foreign(monitor->path)))
-    schema_problem(reader, config_place(node, "path"),
-                   "path must begin with \"/\" and have printable ASCII without blanks "
-                   "(write others as %%20 and the like)");
-  if (monitor->host && has_blank_or_foreign(monitor->host))
-    schema_problem(reader, config_place(node, "host"), "host must be printable ASCII without blanks");
-}
-
-static void check_dns(struct schema_reader *reader, const struct document_node *node,
-                      const struct config_monitor *monitor) {
-  if (!monitor->expect_answer)
-    return;
-  const struct document_node *place = config_place(document_find(node, "expect"), "answer");
-  if (monitor->expect_rcode != 0)
-    schema_problem(reader, place, "answer can only be expected with rcode NOERROR");
-  unsigned family = monitor->query_type == 1 ? 4 : monitor->query_type == 28 ? 6 : 0;
-  struct addr addr;
-  if (family && (addr_parse(monitor->expect_answer, &addr) != STATUS_OK || addr.family != family))
-    schema_problem(reader, place, "answer to a query of type %s must be an IPv%u address", family == 4 ? "A" : "AAAA",
-                   family);
-}
-
-void config_check_monitor(struct schema_reader *reader, const struct document_node *node, void *record) {
-  struct config_names *names = reader->context;
-  struct config_monitor *monitor = record;
-  config_define(reader, &names->monitors, "monitor", monitor->name, config_place(node, "name"), names->config->monitors,
-                monitor, sizeof *monitor);
-  if (monitor->type == MONITOR_HTTP)
-    check_http(reader, node, monitor);
-  else if (monitor->type == MONITOR_DNS)
-    check_dns(reader, node, monitor);
-  if (!monitor->interval_ms)
-    return;
-  char timeout[SCALAR_DURATION_SIZE], interval[SCALAR_DURATION_SIZE];
-  if (!document_find(node, "timeout"))
-    monitor->timeout_ms = monitor->interval_ms < TIMEOUT_STANDARD_MS ? monitor->interval_ms : TIMEOUT_STANDARD_MS;
-  if (monitor->timeout_ms > monitor->interval_ms)
-    schema_problem(reader, config_place(node, "timeout"), "timeout %s is longer than interval %s",
-                   scalar_format_duration(monitor->timeout_ms, timeout),
-                   scalar_format_duration(monitor->interval_ms, interval));
 }

@@ -30,6 +30,14 @@ void config_check_zone(struct schema_reader *reader, const struct document_node 
 void config_check_site(struct schema_reader *reader, const struct document_node *node, void *record);
 void config_check_network(struct schema_reader *reader, const struct document_node *node, void *record);
 void config_check_monitor(struct schema_reader *reader, const struct document_node *node, void *record);
+void config_check_access(struct schema_reader *reader, const struct document_node *node, void *record);
+void config_check_traps(struct schema_reader *reader, const struct document_node *node, void *record);
+void config_check_client_tls(struct schema_reader *reader, const struct document_node *node, void *record);
+void config_check_source(struct schema_reader *reader, const struct document_node *node, void *record);
+void config_check_source_metric(struct schema_reader *reader, const struct document_node *node, void *record);
+void config_check_load(struct schema_reader *reader, const struct document_node *node, void *record);
+void config_check_own_load(struct schema_reader *reader, const struct document_node *node, void *record);
+void config_check_load_metric(struct schema_reader *reader, const struct document_node *node, void *record);
 void config_check_member(struct schema_reader *reader, const struct document_node *node, void *record);
 void config_check_binding(struct schema_reader *reader, const struct document_node *node, void *record);
 void config_check_accept(struct schema_reader *reader, const struct document_node *node, void *record);
@@ -68,6 +76,23 @@ uint32_t config_zone_of(const struct config_names *names, const char *name);
 void config_check_accepting(struct schema_reader *reader, const struct document_node *node,
                             struct config_service *service);
 /* What accept means for the service around it, whose mapping is node; every member gets its mask of monitors. */
+void config_check_votes(struct schema_reader *reader, const struct document_node *root);
+/* How monitors act together, when all services are loaded: thresholds can be reached by the monitors of those that they
+ * hold for, calculated monitors stand with those that they count, the services that monitors look at are there, and
+ * none depends on itself. root is the whole document. */
+uint32_t config_creator_of(const struct config_names *names, const char *name);
+/* Index of the pattern that may come to have a service of this name; NAME_INDEX_NONE. */
+void config_check_request(struct schema_reader *reader, const struct document_node *node, const char *path,
+                          const char *host);
+/* Path and host of an HTTP request, each NULL: nothing to do. */
+void config_check_metric_name(struct schema_reader *reader, const struct document_node *node, const char *name);
+/* Printable, without blanks; NULL: nothing to do. */
+void config_check_subject(struct schema_reader *reader, const struct document_node *node, struct addr *address,
+                          uint16_t port);
+/* An address that is probed in place of the members' (family 0: nothing to do) gets the port. */
+void config_complete_timeout(struct schema_reader *reader, const struct document_node *node, int64_t interval_ms,
+                             int64_t *timeout_ms);
+/* The default, and that it keeps within the interval (0: none). */
 void config_check_zone_files(struct schema_reader *reader);
 /* Reports zones whose file a secondary zone writes; when all zones are loaded. */
 void config_check_socket(struct schema_reader *reader, const struct document_node *root, const char *socket);

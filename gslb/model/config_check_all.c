@@ -141,12 +141,28 @@ static void add_vacancies(struct schema_reader *reader, struct config *config, s
   config->service_count = at;
 }
 
+static void add_own_loads(struct schema_reader *reader, struct config *config) {
+  const struct config_names *names = reader->context;
+  if (!names->own_load_count)
+    return;
+  size_t shared = config->load_count, count = shared + names->own_load_count;
+  struct config_load *loads = arena_array(reader->arena, count + 1, sizeof *loads);
+  if (shared)
+    memcpy(loads, config->loads, shared * sizeof *loads);
+  config->loads = loads;
+  config->load_count = count;
+  for (const struct config_own_load *own = names->own_loads; own; own = own->next)
+    loads[--count] = own->load;
+}
+
 void config_check_all(struct schema_reader *reader, const struct document_node *node, void *record) {
   struct config *config = record;
   config_check_socket(reader, node, config->control.socket);
   config_check_zone_files(reader);
   for (size_t i = 0; i < config->service_count; i++)
     check_service_names(reader, &config->services[i]);
+  add_own_loads(reader, config);
+  config_check_votes(reader, node);
   complete_zones(reader, document_find(node, "zones"), config);
   size_t vacancies = count_vacancies(reader, document_find(node, "services"), config);
   if (vacancies && !reader->problems->count)

@@ -109,13 +109,13 @@ static void check_parent_addresses(struct schema_reader *reader, const struct do
   }
 }
 
-/* Whether a pattern may come to have a service of this name. */
-static bool may_be_created(const struct config_names *names, const char *name) {
+uint32_t config_creator_of(const struct config_names *names, const char *name) {
   const char *base = domain_parent(name);
   char *pattern = mem_format("*.%s", base ? base : "");
   uint32_t found = name_index_find(&names->services, pattern);
   free(pattern);
-  return found != NAME_INDEX_NONE && config_service_is_pattern(&names->config->services[found]);
+  bool is_pattern = found != NAME_INDEX_NONE && config_service_is_pattern(&names->config->services[found]);
+  return is_pattern ? found : NAME_INDEX_NONE;
 }
 
 static void check_own(struct schema_reader *reader, const struct document_node *node,
@@ -130,7 +130,7 @@ static void check_own(struct schema_reader *reader, const struct document_node *
   uint32_t found = name_index_find(&names->services, service->own);
   if (found != NAME_INDEX_NONE && config_service_is_pattern(&names->config->services[found]))
     schema_problem(reader, place, "service \"%s\" is a pattern, which has no state", service->own);
-  else if (found == NAME_INDEX_NONE && !may_be_created(names, service->own))
+  else if (found == NAME_INDEX_NONE && config_creator_of(names, service->own) == NAME_INDEX_NONE)
     schema_problem(reader, place, "service \"%s\" is not defined; own must name a service of this server",
                    service->own);
 }

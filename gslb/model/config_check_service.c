@@ -24,6 +24,7 @@ void config_check_member(struct schema_reader *reader, const struct document_nod
       schema_problem_at(reader, member->address_pos[i], "address %s does not belong to a single host",
                         addr_format(address, text));
   }
+  config_check_subject(reader, config_place(node, "monitor_address"), &member->monitor_address, 0);
 }
 
 struct address_use {
@@ -243,6 +244,9 @@ void config_check_service(struct schema_reader *reader, const struct document_no
   }
   check_ttl(reader, node, service);
   config_check_repeated(reader, document_find(node, "monitors"), "monitor");
+  config_check_repeated(reader, document_find(node, "sources"), "source");
+  if (!document_find(node, "load"))
+    service->load = CONFIG_NO_LOAD;
   check_members(reader, document_find(node, "members"), service);
   if (service->srv)
     check_srv(reader, node, service);

@@ -67,7 +67,8 @@ enum status config_read_file(const char *path, char **text, size_t *length, stru
 /* Whether the text may refer to other files. A key can be written in ways that this cannot see (escapes, UTF-16); such
  * a text counts as one that may. */
 static bool may_refer(const char *text, size_t length) {
-  static const char *const signs[] = {"include", "directory", "secret_file", "token_file", "\\"};
+  static const char *const signs[] = {"include",       "directory",      "secret_file", "token_file",
+                                      "password_file", "community_file", "\\"};
   if (length && (unsigned char)text[0] >= 0x80)
     return true;
   for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++)
@@ -171,6 +172,11 @@ static void gather_document(struct gatherer *gatherer, const struct document_nod
   gather_values(gatherer, document_find(root, "zones"), "directory", directory, gather_directory);
   gather_values(gatherer, document_find(root, "keys"), "secret_file", directory, gather_secret);
   gather_values(gatherer, document_find(root, "parents"), "token_file", directory, gather_secret);
+  gather_values(gatherer, document_find(root, "monitors"), "password_file", directory, gather_secret);
+  const struct document_node *snmp = document_find(root, "snmp");
+  gather_values(gatherer, snmp, "community_file", directory, gather_secret);
+  gather_values(gatherer, snmp, "auth_secret_file", directory, gather_secret);
+  gather_values(gatherer, snmp, "privacy_secret_file", directory, gather_secret);
 }
 
 /* Problems are left to who parses it in earnest. */

@@ -8,6 +8,11 @@
 #include "gslb/model/name_index.h"
 #include "gslb/model/schema.h"
 
+struct config_own_load { /* a load section that stands in the service that uses it */
+  struct config_load load;
+  struct config_own_load *next; /* the one before it */
+};
+
 struct config_names { /* indices by name of what is defined so far; the context of the schema's readers and checks */
   const struct config *config;        /* being loaded */
   const struct config_bundle *bundle; /* what was read with it */
@@ -17,6 +22,9 @@ struct config_names { /* indices by name of what is defined so far; the context 
   struct name_index sites;
   struct name_index networks;
   struct name_index monitors;
+  struct name_index snmp;
+  struct name_index sources;
+  struct name_index loads;
   struct name_index services;
   struct name_index clients;
   struct name_index certificates; /* of clients */
@@ -25,6 +33,8 @@ struct config_names { /* indices by name of what is defined so far; the context 
   struct name_index parents; /* by domain */
   struct name_index parent_addresses;
   struct name_index publish;
+  struct config_own_load *own_loads; /* the last first; they are put behind config.loads */
+  size_t own_load_count;
 };
 
 extern const struct schema_map config_schema;

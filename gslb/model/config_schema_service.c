@@ -6,6 +6,8 @@
 #include "gslb/model/config_values.h"
 #include "gslb/model/domain.h"
 
+#define THRESHOLD_MOST (CONFIG_MONITORS_MOST * 65535)
+
 static const char *const methods[] = {
     [METHOD_WEIGHTED] = "weighted",
     [METHOD_ROUND_ROBIN] = "round_robin",
@@ -81,6 +83,18 @@ static const struct schema_row member_rows[] = {
      .most = 255,
      .standard = "0",
      .help = "Members of the lowest tier that has one to answer with are answered; the others stand by."},
+    {.key = "monitor_address",
+     .kind = SCHEMA_ADDRESS,
+     ONE(struct config_member, monitor_address),
+     .standard_help = "each of its addresses",
+     .help = "What is probed in place of the member's addresses."},
+    {.key = "threshold",
+     .kind = SCHEMA_U32,
+     ONE(struct config_member, threshold),
+     .least = 1,
+     .most = THRESHOLD_MOST,
+     .standard_help = "the service's",
+     .help = "As the service's, for this member."},
 };
 static const struct schema_map member_map = {ROWS(member_rows), .has_position = true, .check = config_check_member};
 
@@ -153,6 +167,27 @@ static const struct schema_row service_rows[] = {
      .list_most = CONFIG_MONITORS_MOST,
      .standard_help = "none: members count as up",
      .help = "Monitors that each address must pass."},
+    {.key = "threshold",
+     .kind = SCHEMA_U32,
+     ONE(struct config_service, threshold),
+     .least = 1,
+     .most = THRESHOLD_MOST,
+     .standard_help = "all monitors must pass, those of weight 0 aside",
+     .help = "An address is up while the weights of the monitors that it passes add up to this."},
+    {.key = "sources",
+     .kind = SCHEMA_CUSTOM,
+     .read = config_read_source,
+     .type_help = "name of a source",
+     MANY(struct config_service, sources, source_count),
+     .list_most = CONFIG_SOURCES_MOST,
+     .standard_help = "none",
+     .help = "Where figures of the members are read."},
+    {.key = "load",
+     .kind = SCHEMA_CUSTOM,
+     .read = config_read_load,
+     .type_help = "name of an entry of loads, or a mapping with its keys but name",
+     .standard_help = "none: the utilization that members report",
+     .help = "How the members' load is made of their figures."},
     {.key = "when_down",
      .kind = SCHEMA_WORD,
      ONE(struct config_service, when_down),

@@ -102,3 +102,22 @@ bool config_read_token_file(struct schema_reader *reader, const struct schema_ro
   *out = arena_strndup(reader->arena, text, length);
   return true;
 }
+
+bool config_read_password_file(struct schema_reader *reader, const struct schema_row *row,
+                               const struct document_node *node, void *field) {
+  const char *text;
+  size_t length = find_secret(reader, row, node, &text);
+  if (length == SIZE_MAX)
+    return false;
+  bool has_control = false;
+  for (size_t i = 0; i < length; i++)
+    has_control = has_control || iscntrl((unsigned char)text[i]);
+  if (length < (size_t)row->least || length > (size_t)row->most || has_control) {
+    schema_problem(reader, node, "%s must hold a text of %lld to %lld bytes without control characters", row->key,
+                   (long long)row->least, (long long)row->most);
+    return false;
+  }
+  const char **out = field;
+  *out = arena_strndup(reader->arena, text, length);
+  return true;
+}

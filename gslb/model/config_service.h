@@ -1,6 +1,6 @@
 /* gslb/model/config_service.h
- * The part of the configuration that is about balancing: sites, networks of clients, monitors, services and their
- * members. Part of struct config (gslb/model/config), immutable. */
+ * The part of the configuration that is about balancing: sites, networks of clients, services and their members. Part
+ * of struct config (gslb/model/config), immutable. */
 #ifndef GSLB_MODEL_CONFIG_SERVICE_H
 #define GSLB_MODEL_CONFIG_SERVICE_H
 
@@ -10,6 +10,7 @@
 
 #include "gslb/base/addr.h"
 #include "gslb/base/prefix.h"
+#include "gslb/model/config_monitor.h"
 #include "gslb/model/name_index.h"
 #include "gslb/model/position.h"
 
@@ -26,36 +27,6 @@ struct config_network { /* where clients are */
   struct prefix prefix;
   uint32_t *sites; /* nearest first; indices */
   size_t site_count;
-};
-
-enum monitor_type { MONITOR_HTTP, MONITOR_TCP, MONITOR_DNS };
-const char *monitor_type_name(enum monitor_type type);
-
-struct status_range {
-  uint16_t first;
-  uint16_t last;
-};
-
-struct config_monitor {
-  struct config_pos pos;
-  const char *name;
-  enum monitor_type type;
-  uint16_t port;
-  int64_t interval_ms;
-  int64_t timeout_ms; /* below or equal to the interval */
-  uint32_t rise;
-  uint32_t fall;
-
-  const char *path;                   /* http, default "/" */
-  const char *host;                   /* http: Host header; NULL: the service's name */
-  struct status_range *expect_status; /* http; default 200-399 */
-  size_t expect_status_count;
-  const char *expect_body; /* http: substring; NULL for none */
-
-  const char *query_name;    /* dns */
-  uint16_t query_type;       /* dns, RR type number */
-  int expect_rcode;          /* dns, default 0 */
-  const char *expect_answer; /* dns: one record's data in presentation form; NULL for none */
 };
 
 enum balance_method { METHOD_WEIGHTED, METHOD_ROUND_ROBIN, METHOD_ALL, METHOD_FIRST };
@@ -75,12 +46,15 @@ struct config_member {
   const char *target; /* answer cname or mx: the name to give; NULL: <member>.<service> (mx only) */
   uint32_t tier;      /* 0 to 255; the lowest that has somebody to answer with is answered, SRV names all of them */
   uint32_t monitors;  /* which of the service's monitors apply: bit i for the i-th */
+  struct addr monitor_address; /* family 0: each address is probed itself; otherwise this one stands for all of them */
+  uint32_t threshold;          /* 0: the service's */
 
   /* what only a registered member has (gslb/model/roster) */
   bool is_registered;
   bool is_balancer;       /* its resource is a balancer: it is answered with the balancer's own addresses */
   const char *instance;   /* what DNS-SD calls it, UTF-8, at most 63 bytes; NULL: <member>.<service without the zone> */
   const char *const *txt; /* "key=value", NULL-terminated: the labels, for DNS-SD; NULL for none */
+  const char *utilization_url; /* where its figures are read (sources of type utilization); NULL: nowhere */
 };
 
 enum service_answer { ANSWER_ADDRESSES, ANSWER_CNAME, ANSWER_MX };
@@ -123,6 +97,10 @@ struct config_service {
   enum when_down when_down;
   uint32_t *monitors; /* indices into config.monitors: those of configured members, then what accept.monitors adds */
   size_t monitor_count;
+  uint32_t threshold; /* weights of passing monitors that make an address up; 0: all of its monitors' together */
+  uint32_t *sources;  /* indices into config.sources: where figures of the members come from */
+  size_t source_count;
+  uint32_t load; /* index into config.loads; CONFIG_NO_LOAD */
   struct config_member *members;
   size_t member_count;
   const struct name_index *member_index; /* of members by name; NULL: config_find_member goes through them */

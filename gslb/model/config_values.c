@@ -1,10 +1,12 @@
 #include "gslb/model/config_values.h"
 
+#include <stddef.h>
 #include <string.h>
 #include <strings.h>
 
 #include "gslb/base/addr.h"
 #include "gslb/model/config.h"
+#include "gslb/model/config_rows.h"
 #include "gslb/model/config_schema.h"
 #include "gslb/model/domain.h"
 #include "gslb/model/nearest.h"
@@ -220,6 +222,42 @@ bool config_read_zone(struct schema_reader *reader, const struct schema_row *row
   const struct config_names *names = reader->context;
   const struct referred zones = {REFERRED(zone, struct config_zone)};
   return read_reference(reader, row, node, field, &zones);
+}
+
+bool config_read_access(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
+                        void *field) {
+  const struct config_names *names = reader->context;
+  const struct referred accesses = {.what = "snmp access",
+                                    .index = &names->snmp,
+                                    .is_label = true,
+                                    .items = names->config->snmp,
+                                    .count = names->config->snmp_count,
+                                    .item_size = sizeof(struct config_snmp_access),
+                                    .name_offset = offsetof(struct config_snmp_access, name)};
+  return read_reference(reader, row, node, field, &accesses);
+}
+
+bool config_read_source(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
+                        void *field) {
+  const struct config_names *names = reader->context;
+  const struct referred sources = {REFERRED(source, struct config_source), .is_label = true};
+  return read_reference(reader, row, node, field, &sources);
+}
+
+bool config_read_load(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
+                      void *field) {
+  struct config_names *names = reader->context;
+  struct config_service *service = field;
+  const struct referred loads = {REFERRED(load, struct config_load), .is_label = true};
+  if (node->kind != DOCUMENT_MAP)
+    return read_reference(reader, row, node, &service->load, &loads);
+  struct config_own_load *own = arena_alloc(reader->arena, sizeof *own);
+  schema_load_inner(reader, &config_own_load_map, node, &own->load);
+  own->load.name = service->name;
+  own->next = names->own_loads;
+  names->own_loads = own;
+  service->load = (uint32_t)(names->config->load_count + names->own_load_count++);
+  return true;
 }
 
 /* Values that may be left empty, or have a part that may be left out */

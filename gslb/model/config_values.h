@@ -58,6 +58,52 @@ bool config_read_id_pattern(struct schema_reader *reader, const struct schema_ro
 bool config_read_service_pattern(struct schema_reader *reader, const struct schema_row *row,
                                  const struct document_node *node, void *field);
 /* Characters of DNS names and "*"; field: const char *, lower case, without the last dot. */
+bool config_read_start(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
+                       void *field);
+/* "unknown", "up" or "down"; field: int, the enum health. */
+bool config_read_answer(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
+                        void *field);
+/* One text; field: const char *const *, a list of it alone. */
+bool config_read_sent(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
+                      void *field);
+/* 1 to 1,024 bytes as text with the escapes \r \n \t \\ \xHH; field: the struct config_monitor. */
+bool config_read_sent_text(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
+                           void *field);
+/* Likewise, without NUL; field: const char *. */
+bool config_read_verify(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
+                        void *field);
+/* true or false; field: bool, the opposite. */
+bool config_read_history(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
+                         void *field);
+/* true or false; field: the struct config_server within the struct config whose has_history it is. */
+bool config_read_oid(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
+                     void *field);
+/* A numeric object identifier; field: const char *, without a first dot. */
+bool config_read_command(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
+                         void *field);
+/* A program and arguments, or one line, which becomes /bin/sh -c LINE; field: const char *const *. */
+bool config_read_access(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
+                        void *field);
+/* The name of an entry of snmp; field: uint32_t, its index. */
+bool config_read_source(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
+                        void *field);
+/* The name of a source; field: uint32_t, its index. */
+bool config_read_load(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
+                      void *field);
+/* The name of a load section, or one of the service's own; field: the struct config_service. */
+bool config_read_password_file(struct schema_reader *reader, const struct schema_row *row,
+                               const struct document_node *node, void *field);
+/* The path of a file that was read with the configuration and holds a text of row->least to row->most bytes on its
+ * first line; field: const char *. No message shows any of it. */
+bool config_read_schedule(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
+                          void *field);
+/* As gslb/model/cron has it; field: const char *. */
+bool config_read_labels(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
+                        void *field);
+/* A mapping of labels' names to values; field: const char *const *, "name=value". */
+bool config_read_metric_source(struct schema_reader *reader, const struct schema_row *row,
+                               const struct document_node *node, void *field);
+/* "any" or a name of gslb/model/metrics; field: enum metric_source. */
 bool config_read_include(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
                          void *field);
 bool config_read_directory(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,

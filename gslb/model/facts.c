@@ -7,6 +7,8 @@
 #include "gslb/base/log.h"
 #include "gslb/base/memory.h"
 #include "gslb/model/facts_build.h"
+#include "gslb/model/facts_figures.h"
+#include "gslb/model/facts_links.h"
 #include "gslb/model/facts_place.h"
 #include "gslb/model/facts_rows.h"
 #include "gslb/model/name_index.h"
@@ -45,6 +47,8 @@ struct facts {
   struct arena arena;
   struct service_facts *services;
   struct arena *memories; /* by service: of its facts when its members are not the configured ones alone */
+  struct arena *figures;  /* by service: of its members' figures, from one reading to the next */
+  struct facts_links links;
   struct source durable;
   struct source live;
   uint8_t *marks; /* one a service, of enum mark */
@@ -68,20 +72,27 @@ struct facts *facts_new(const struct config *config, struct store *durable, stru
   facts->live = (struct source){.store = live, .name = "live store", .half = FACTS_LIVE};
   facts->services = arena_array(&facts->arena, count, sizeof *facts->services);
   facts->memories = arena_array(&facts->arena, count, sizeof *facts->memories);
+  facts->figures = arena_array(&facts->arena, count, sizeof *facts->figures);
   facts->marks = arena_array(&facts->arena, count, sizeof *facts->marks);
   struct list *lists[] = {&facts->pending, &facts->touched, &facts->rebuilt};
   for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
     lists[i]->services = arena_array(&facts->arena, count, sizeof *lists[i]->services);
   for (size_t i = 0; i < count; i++)
     facts_build(roster_service(facts->roster, i), &facts->arena, &facts->services[i]);
+  facts_links_build(config, &facts->arena, facts->services, &facts->links);
+  for (size_t i = 0; i < count; i++)
+    facts_links_connect(&facts->links, facts->services[i].service->name, facts->services, &facts->services[i]);
   return facts;
 }
 
 void facts_free(struct facts *facts) {
   if (!facts)
     return;
-  for (size_t i = 0; i < facts->config->service_count; i++)
+  for (size_t i = 0; i < facts->config->service_count; i++) {
     arena_release(&facts->memories[i]);
+    arena_release(&facts->figures[i]);
+  }
+  facts_links_release(&facts->links);
   roster_free(facts->roster);
   arena_release(&facts->strangers.arena);
   free(facts->strangers.names);
@@ -130,6 +141,11 @@ static enum status written_by_another(struct errbuf *err) {
   return errbuf_set(err, STATUS_VERSION, "a record was written by another version");
 }
 
+static void keep_figures(struct facts *facts, const struct facts_row *row) {
+  struct member_facts *member = row->place;
+  member->metrics[facts_figures_source(row->db)] = facts_figures_copy(&facts->figures[row->service], row->figures);
+}
+
 /* Puts the rows of all pending services in the place of what was known of them. */
 static enum status take_over(struct facts *facts, const struct source *source, struct facts_rows *rows,
                              struct errbuf *err) {
@@ -138,23 +154,41 @@ static enum status take_over(struct facts *facts, const struct source *source, s
   if (facts_locate(&places, rows, &damaged) != STATUS_OK)
     return written_by_another(err);
   tell_damage(facts, damaged);
-  for (size_t i = 0; i < facts->pending.count; i++)
-    facts_forget(&facts->services[facts->pending.services[i]], source->half);
-  for (size_t i = 0; i < rows->count; i++)
-    if (rows->items[i].place)
-      (void)facts_decode(rows->items[i].db, facts_row_value(rows, &rows->items[i]), rows->items[i].place);
+  for (size_t i = 0; i < facts->pending.count; i++) {
+    uint32_t service = facts->pending.services[i];
+    facts_forget(&facts->services[service], source->half);
+    if (source->half == FACTS_LIVE)
+      arena_release(&facts->figures[service]);
+  }
+  for (size_t i = 0; i < rows->count; i++) {
+    const struct facts_row *row = &rows->items[i];
+    if (row->place && row->figures)
+      keep_figures(facts, row);
+    else if (row->place)
+      (void)facts_decode(row->db, facts_row_value(rows, row), row->place);
+  }
   return STATUS_OK;
 }
 
 /* Registered members */
+
+static void touch(void *context, size_t service) {
+  struct facts *facts = context;
+  add_to(facts, &facts->touched, MARK_TOUCHED, service);
+}
 
 static void rebuild(struct facts *facts, size_t at) {
   struct service_facts before = facts->services[at];
   struct arena memory = {0};
   /* the roster keeps what it replaced until its next change */
   facts_build(roster_service(facts->roster, at), &memory, &facts->services[at]);
-  if (strcmp(before.service->name, facts->services[at].service->name) == 0)
+  if (strcmp(before.service->name, facts->services[at].service->name) == 0) {
     facts_carry_over(&before, facts->config->services[at].member_count, &facts->services[at]);
+  } else {
+    facts_links_connect(&facts->links, before.service->name, facts->services, NULL);
+    facts_links_each(&facts->links, before.service->name, touch, facts);
+    facts_links_connect(&facts->links, facts->services[at].service->name, facts->services, &facts->services[at]);
+  }
   arena_release(&facts->memories[at]);
   facts->memories[at] = memory;
   facts->services[at].revision = roster_revision(facts->roster, at);
@@ -331,6 +365,28 @@ static enum status read_named(struct store_txn *txn, enum store_db db, const cha
   return facts_rows_scan(rows, txn, db, (struct store_bytes){prefix.bytes, prefix.size});
 }
 
+static bool has_load(const struct facts *facts, size_t service) {
+  return service != SIZE_MAX && facts->config->services[service].load < facts->config->load_count;
+}
+
+static enum status read_load_latches(const struct facts *facts, struct store_txn *txn, bool all,
+                                     struct facts_rows *rows) {
+  enum status status = STATUS_OK;
+  if (facts->config->load_count == 0)
+    return STATUS_OK;
+  if (all) /* created services have no place yet, and nothing else has rows there */
+    return facts_rows_scan(rows, txn, STORE_DB_LOAD_LATCHES, (struct store_bytes){0});
+  for (size_t i = 0; i < facts->pending.count && status == STATUS_OK; i++) {
+    uint32_t service = facts->pending.services[i];
+    if (has_load(facts, service))
+      status = read_named(txn, STORE_DB_LOAD_LATCHES, facts->services[service].service->name, rows);
+  }
+  for (size_t i = 0; i < facts->strangers.count && status == STATUS_OK; i++)
+    if (has_load(facts, roster_pattern_of(facts->config, facts->strangers.names[i])))
+      status = read_named(txn, STORE_DB_LOAD_LATCHES, facts->strangers.names[i], rows);
+  return status;
+}
+
 static enum status read_rows(const struct facts *facts, const struct source *source, struct store_txn *txn, bool all,
                              struct facts_rows *rows, struct errbuf *err) {
   static const enum store_db durable[] = {STORE_DB_MEMBERS, STORE_DB_ADMIN, STORE_DB_LATCHES, STORE_DB_SLOTS};
@@ -347,6 +403,10 @@ static enum status read_rows(const struct facts *facts, const struct source *sou
     for (size_t j = 0; j < facts->strangers.count && !all && status == STATUS_OK; j++)
       status = read_named(txn, databases[i], facts->strangers.names[j], rows);
   }
+  if (!is_live && status == STATUS_OK)
+    status = read_load_latches(facts, txn, all, rows);
+  for (size_t i = 0; i < facts->pending.count && is_live && status == STATUS_OK; i++)
+    status = facts_figures_read(facts->config, facts->services[facts->pending.services[i]].service, txn, rows);
   if (is_live && status == STATUS_OK)
     status = read_leases(facts, txn, rows);
   if (is_live && status == STATUS_OK && facts->is_balancers_pending)
@@ -457,6 +517,9 @@ enum status facts_refresh(struct facts *facts, facts_changed *changed, void *con
   for (size_t i = 0; i < facts->config->service_count && !facts->has_begun; i++)
     add_to(facts, &facts->touched, MARK_TOUCHED, i);
   facts->has_begun = true;
+  /* the list grows while it is walked, by those that look at what was touched, and so on */
+  for (size_t i = 0; i < facts->touched.count; i++)
+    facts_links_each(&facts->links, facts->services[facts->touched.services[i]].service->name, touch, facts);
   for (size_t i = 0; i < facts->touched.count && changed; i++)
     changed(context, facts->touched.services[i]);
   if (facts->is_balancers_touched && changed)

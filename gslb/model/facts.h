@@ -29,6 +29,10 @@ struct member_facts {
   enum resource_kind kind;         /* of a registered member */
   bool has_lease;                  /* likewise: false until its lease is known, and when it has gone */
   struct lease_record lease;
+  /* By source: what the decision looks at (gslb/model/facts_figures), so only of a service with a load section or an
+   * agent-check, and only those values; allocated as far as count, so never copied whole. NULL where nothing is. */
+  const struct metrics_record *metrics[METRICS_SOURCES];
+  struct load_latch_record load_latch;
   uint32_t slot;                   /* FACTS_NO_SLOT until control gave one */
   struct address_facts *addresses; /* one an address of the member, in its order */
 };
@@ -36,7 +40,10 @@ struct member_facts {
 struct service_facts {
   const struct config_service *service; /* as it is now (gslb/model/roster); name "": a vacancy, without members */
   struct member_facts *members;         /* one a member of the service, in its order */
-  uint64_t revision;                    /* grows by one when the members change, so that indices mean others */
+  /* one a monitor of the service, in its order: the facts of the service that a monitor of type MONITOR_SERVICE looks
+   * at; NULL for other types and where that service is not there. NULL: none is of that type */
+  const struct service_facts **watched;
+  uint64_t revision; /* grows by one when the members change, so that indices mean others */
 };
 
 struct facts;
@@ -49,9 +56,10 @@ void facts_free(struct facts *facts);
 typedef void facts_changed(void *context, size_t service);
 enum status facts_refresh(struct facts *facts, facts_changed *changed, void *context, struct errbuf *err);
 /* Takes over what changed since the last call, and calls changed (may be NULL) once for each service touched; the first
- * call reads everything and calls it for every service. On a failure what was known stays, and the next call reads
- * everything of the failed store again. A record of an unknown version leaves the old facts of its store
- * (STATUS_VERSION); a damaged one counts as not stored. */
+ * call reads everything and calls it for every service. A service whose monitors look at a touched one
+ * (MONITOR_SERVICE) counts as touched too. On a failure what was known stays, and the next call reads everything of the
+ * failed store again. A record of an unknown version leaves the old facts of its store (STATUS_VERSION); a damaged one
+ * counts as not stored. */
 
 enum status facts_reread(struct facts *facts, size_t service, struct errbuf *err);
 /* Reads one service afresh, streaks and response times too (marks are set only when a state changes). */

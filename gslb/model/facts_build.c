@@ -59,9 +59,11 @@ void facts_forget(struct service_facts *facts, enum facts_half half) {
     if (half == FACTS_DURABLE) {
       member->override = (struct override_record){0};
       member->slot = FACTS_NO_SLOT;
+      member->load_latch = (struct load_latch_record){0};
     } else {
       member->has_lease = false;
       member->lease = (struct lease_record){0};
+      memset(member->metrics, 0, sizeof member->metrics);
     }
     for (size_t j = 0; j < service->members[i].address_count; j++) {
       struct address_facts *address = &member->addresses[j];

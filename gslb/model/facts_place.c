@@ -6,6 +6,7 @@
 
 #include "gslb/base/memory.h"
 #include "gslb/model/facts_build.h"
+#include "gslb/model/facts_figures.h"
 
 /* Rows come service by service, so the last answer is mostly the next one. */
 struct finder {
@@ -23,8 +24,12 @@ static size_t find_service(struct finder *finder, const char *name) {
 }
 
 static void *find_place(struct finder *finder, enum store_db db, struct store_bytes key) {
-  static const uint8_t parts_of[STORE_DB_COUNT] = {
-      [STORE_DB_ADMIN] = 2, [STORE_DB_SLOTS] = 2, [STORE_DB_LEASES] = 2, [STORE_DB_LATCHES] = 3, [STORE_DB_HEALTH] = 4};
+  static const uint8_t parts_of[STORE_DB_COUNT] = {[STORE_DB_ADMIN] = 2,         [STORE_DB_SLOTS] = 2,
+                                                   [STORE_DB_LEASES] = 2,        [STORE_DB_LOAD_LATCHES] = 2,
+                                                   [STORE_DB_METRICS_AGENT] = 2, [STORE_DB_METRICS_PROBE] = 2,
+                                                   [STORE_DB_METRICS_SNMP] = 2,  [STORE_DB_METRICS_SCRAPE] = 2,
+                                                   [STORE_DB_METRICS_CHECK] = 2, [STORE_DB_METRICS_UTILIZATION] = 2,
+                                                   [STORE_DB_LATCHES] = 3,       [STORE_DB_HEALTH] = 4};
   struct facts_key split;
   facts_key_split(key, &split);
   if (split.count == 0 || split.count != parts_of[db])
@@ -63,6 +68,8 @@ enum status facts_decode(enum store_db db, struct store_bytes value, void *to) {
     if (status == STATUS_OK)
       member->has_lease = true;
     return status;
+  case STORE_DB_LOAD_LATCHES:
+    return load_latch_decode(value.data, value.size, &member->load_latch);
   default:
     assert(db == STORE_DB_SLOTS);
   }
@@ -70,6 +77,12 @@ enum status facts_decode(enum store_db db, struct store_bytes value, void *to) {
   if (status == STATUS_OK)
     member->slot = slot.slot;
   return status;
+}
+
+static enum status decode_figures(const struct facts_places *places, struct facts_rows *rows, struct facts_row *row) {
+  const struct config_load *load = facts_figures_load(places->config, places->services[row->service].service);
+  return facts_figures_decode(load, facts_figures_source(row->db), facts_row_value(rows, row), &rows->arena,
+                              &row->figures);
 }
 
 enum status facts_locate(const struct facts_places *places, struct facts_rows *rows, size_t *damaged) {
@@ -86,7 +99,10 @@ enum status facts_locate(const struct facts_places *places, struct facts_rows *r
     row->place = find_place(&finder, row->db, facts_row_key(rows, row));
     if (!row->place)
       continue;
-    enum status status = facts_decode(row->db, facts_row_value(rows, row), &scratch);
+    row->service = (uint32_t)finder.service;
+    enum status status = facts_figures_source(row->db) == METRICS_SOURCES
+                             ? facts_decode(row->db, facts_row_value(rows, row), &scratch)
+                             : decode_figures(places, rows, row);
     if (status == STATUS_VERSION)
       return status;
     if (status != STATUS_OK) {

@@ -3,8 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gslb/base/memory.h"
-
 void facts_rows_add(struct facts_rows *rows, enum store_db db, struct store_bytes key, struct store_bytes value) {
   rows->items = mem_grow(rows->items, &rows->capacity, rows->count + 1, sizeof *rows->items);
   rows->bytes = mem_grow(rows->bytes, &rows->room, rows->used + key.size + value.size, 1);
@@ -44,6 +42,7 @@ struct store_bytes facts_row_value(const struct facts_rows *rows, const struct f
 void facts_rows_release(struct facts_rows *rows) {
   free(rows->items);
   free(rows->bytes);
+  arena_release(&rows->arena);
   *rows = (struct facts_rows){0};
 }
 

@@ -6,12 +6,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gslb/base/memory.h"
+#include "gslb/model/metrics.h"
 #include "gslb/model/store.h"
 
 #define FACTS_KEY_PARTS_MOST 4u
 
 struct facts_row {
-  void *place; /* in the facts; NULL: not of this configuration */
+  void *place;                          /* in the facts; NULL: not of this configuration */
+  uint32_t service;                     /* valid with place */
+  const struct metrics_record *figures; /* decoded, of a database of figures; in the rows' arena */
   enum store_db db;
   size_t key_size;
   size_t value_size;
@@ -25,6 +29,7 @@ struct facts_rows {
   uint8_t *bytes;
   size_t used;
   size_t room;
+  struct arena arena;
 };
 /* Zero-initialised is empty and ready. */
 

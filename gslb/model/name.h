@@ -30,8 +30,8 @@ static inline uint8_t name_lower(uint8_t byte) {
 }
 
 uint64_t name_hash(const uint8_t *wire, size_t size);
-/* Of a lower-case name. The same in every process of one build; not keyed: stored are configured names, and of those that
- * registrations bring a bounded number. */
+/* Of a lower-case name. The same in every process of one build; not keyed: stored are configured names, and of those
+ * that registrations bring a bounded number. */
 
 size_t name_size(const uint8_t *wire);
 /* Of a well-formed name. */

@@ -82,8 +82,12 @@ void record_layout_write_bytes(struct record_layout_writer *writer, const void *
   writer->used += size;
 }
 
+void record_layout_begin_as(struct record_layout_writer *writer, unsigned version) {
+  record_layout_write_number(writer, version, 1);
+}
+
 void record_layout_begin(struct record_layout_writer *writer) {
-  record_layout_write_number(writer, RECORD_VERSION, 1);
+  record_layout_begin_as(writer, RECORD_VERSION);
 }
 
 static void write_list(struct record_layout_writer *writer, const struct record_layout_field *field,
@@ -144,12 +148,21 @@ const uint8_t *record_layout_read_bytes(struct record_layout_reader *reader, siz
   return bytes;
 }
 
-enum status record_layout_open(struct record_layout_reader *reader, const void *data, size_t size) {
+enum status record_layout_open_any(struct record_layout_reader *reader, const void *data, size_t size, unsigned newest,
+                                   unsigned *version) {
   *reader = (struct record_layout_reader){.at = data, .left = size};
-  uint64_t version = record_layout_read_number(reader, 1);
+  unsigned found = (unsigned)record_layout_read_number(reader, 1);
   if (reader->has_failed)
     return STATUS_INVALID;
-  return version == RECORD_VERSION ? STATUS_OK : STATUS_VERSION;
+  if (found < 1 || found > newest)
+    return STATUS_VERSION;
+  *version = found;
+  return STATUS_OK;
+}
+
+enum status record_layout_open(struct record_layout_reader *reader, const void *data, size_t size) {
+  unsigned version;
+  return record_layout_open_any(reader, data, size, RECORD_VERSION, &version);
 }
 
 static void read_text(struct record_layout_reader *reader, char *to, size_t size) {

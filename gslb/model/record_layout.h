@@ -1,6 +1,6 @@
 /* gslb/model/record_layout.h
- * How stored records are laid out in bytes, as tables that records.c and registration.c share: a version byte, then the
- * fields in order, numbers big-endian. Nobody else includes this one. Pure; any thread. */
+ * How stored records are laid out in bytes, as tables that records.c, registration.c and metrics.c share: a version
+ * byte, then the fields in order, numbers big-endian. Nobody else includes this one. Pure; any thread. */
 #ifndef GSLB_MODEL_RECORD_LAYOUT_H
 #define GSLB_MODEL_RECORD_LAYOUT_H
 
@@ -65,7 +65,9 @@ struct record_layout_writer {
   bool grows; /* out is the writer's, to be freed by who takes it; else it is the caller's and large enough */
 };
 void record_layout_begin(struct record_layout_writer *writer);
-/* The version byte. */
+/* The version byte, 1. */
+void record_layout_begin_as(struct record_layout_writer *writer, unsigned version);
+/* Likewise for a record whose layout has changed since. */
 void record_layout_write(struct record_layout_writer *writer, const struct record_layout *layout, const void *record);
 void record_layout_write_number(struct record_layout_writer *writer, uint64_t value, size_t width);
 void record_layout_write_bytes(struct record_layout_writer *writer, const void *data, size_t size);
@@ -77,6 +79,9 @@ struct record_layout_reader { /* keeps the first failure, so that a run of reads
 };
 enum status record_layout_open(struct record_layout_reader *reader, const void *data, size_t size);
 /* The version byte: STATUS_VERSION for another, STATUS_INVALID without one. */
+enum status record_layout_open_any(struct record_layout_reader *reader, const void *data, size_t size, unsigned newest,
+                                   unsigned *version);
+/* Likewise for a record that knows the versions from 1 to newest. */
 void record_layout_read(struct record_layout_reader *reader, const struct record_layout *layout, void *record);
 /* record must be zeroed. */
 uint64_t record_layout_read_number(struct record_layout_reader *reader, size_t width);

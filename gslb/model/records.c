@@ -35,6 +35,12 @@ static const struct record_layout_field latch_record_fields[] = {
 };
 LAYOUT(latch_record);
 
+static const struct record_layout_field load_latch_record_fields[] = {
+    {NUMBER(load_latch_record, over)},
+    {NUMBER(load_latch_record, since_ms)},
+};
+LAYOUT(load_latch_record);
+
 static const struct record_layout_field slot_record_fields[] = {
     {NUMBER(slot_record, slot)},
 };
@@ -57,6 +63,7 @@ union any_record {
   struct health_record health;
   struct override_record override;
   struct latch_record latch;
+  struct load_latch_record load_latch;
   struct slot_record slot;
   struct event_record event;
   struct audit_record audit;
@@ -108,6 +115,14 @@ size_t latch_encode(const struct latch_record *record, uint8_t out[RECORD_SIZE_M
 
 enum status latch_decode(const void *data, size_t size, struct latch_record *out) {
   return decode(&latch_record_layout, data, size, out, sizeof *out);
+}
+
+size_t load_latch_encode(const struct load_latch_record *record, uint8_t out[RECORD_SIZE_MOST]) {
+  return encode(&load_latch_record_layout, record, out);
+}
+
+enum status load_latch_decode(const void *data, size_t size, struct load_latch_record *out) {
+  return decode(&load_latch_record_layout, data, size, out, sizeof *out);
 }
 
 size_t slot_encode(const struct slot_record *record, uint8_t out[RECORD_SIZE_MOST]) {

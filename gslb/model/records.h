@@ -50,6 +50,11 @@ struct latch_record { /* per address: was it among the last good set */
   int64_t since_ms;
 };
 
+struct load_latch_record { /* which thresholds of the load section are passed, since hysteresis has memory */
+  uint64_t over;           /* bit i: that of the section's i-th metric */
+  int64_t since_ms;
+};
+
 struct slot_record {
   uint32_t slot; /* index of the member's counters on the board */
 };
@@ -78,6 +83,8 @@ size_t override_encode(const struct override_record *record, uint8_t out[RECORD_
 enum status override_decode(const void *data, size_t size, struct override_record *out);
 size_t latch_encode(const struct latch_record *record, uint8_t out[RECORD_SIZE_MOST]);
 enum status latch_decode(const void *data, size_t size, struct latch_record *out);
+size_t load_latch_encode(const struct load_latch_record *record, uint8_t out[RECORD_SIZE_MOST]);
+enum status load_latch_decode(const void *data, size_t size, struct load_latch_record *out);
 size_t slot_encode(const struct slot_record *record, uint8_t out[RECORD_SIZE_MOST]);
 enum status slot_decode(const void *data, size_t size, struct slot_record *out);
 size_t event_encode(const struct event_record *record, uint8_t out[RECORD_SIZE_MOST]);

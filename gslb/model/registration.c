@@ -5,6 +5,8 @@
 
 #include "gslb/model/record_layout.h"
 
+#define MEMBER_VERSION 2u
+
 static const struct record_layout_field resource_record_fields[] = {
     {NUMBER(resource_record, revision)},         {NUMBER(resource_record, epoch)},
     {NUMBER(resource_record, registered_ms)},    {NUMBER(resource_record, changed_ms)},
@@ -38,18 +40,6 @@ static const struct record_layout_field lease_record_fields[] = {
     {CHOICE(lease_record, is_moved, 2)},
 };
 LAYOUT(lease_record);
-
-static const struct record_layout_field metric_value_fields[] = {
-    {TEXT(metric_value, name)},
-    {REAL(metric_value, value)},
-};
-LAYOUT(metric_value);
-
-static const struct record_layout_field metrics_record_fields[] = {
-    {NUMBER(metrics_record, at_ms)},
-    {LIST(metrics_record, values, count, &metric_value_layout)},
-};
-LAYOUT(metrics_record);
 
 struct resource_pattern {
   char text[LAYOUT_SIZE_OF(token_record, resources[0])];
@@ -146,7 +136,9 @@ enum status resource_decode(const void *data, size_t size, struct resource_recor
 }
 
 uint8_t *member_encode(const struct member_record *record, size_t *size) {
-  struct record_layout_writer writer = encode_growing(&member_record_layout, record);
+  struct record_layout_writer writer = {.grows = true};
+  record_layout_begin_as(&writer, MEMBER_VERSION);
+  record_layout_write(&writer, &member_record_layout, record);
   static const char *const none[] = {NULL};
   const char *const *labels = record->txt ? record->txt : none;
   size_t count = 0;
@@ -160,6 +152,10 @@ uint8_t *member_encode(const struct member_record *record, size_t *size) {
     record_layout_write_number(&writer, length, 2);
     record_layout_write_bytes(&writer, labels[i], length);
   }
+  size_t url_length = record->utilization_url ? strlen(record->utilization_url) : 0;
+  assert(url_length <= REGISTRATION_URL_MOST);
+  record_layout_write_number(&writer, url_length, 2);
+  record_layout_write_bytes(&writer, record->utilization_url, url_length);
   *size = writer.used;
   return writer.out;
 }
@@ -183,15 +179,26 @@ static const char *const *read_labels(struct record_layout_reader *reader, struc
   return labels;
 }
 
+static const char *read_url(struct record_layout_reader *reader, struct arena *arena) {
+  size_t length = record_layout_read_number(reader, 2);
+  const char *bytes = (const char *)record_layout_read_bytes(reader, length);
+  if (length > REGISTRATION_URL_MOST || !bytes || memchr(bytes, '\0', length))
+    reader->has_failed = true;
+  return reader->has_failed || length == 0 ? NULL : arena_strndup(arena, bytes, length);
+}
+
 enum status member_decode(const void *data, size_t size, struct arena *arena, struct member_record *out) {
   struct member_record record;
   memset(&record, 0, sizeof record);
   struct record_layout_reader reader;
-  enum status status = record_layout_open(&reader, data, size);
+  unsigned version;
+  enum status status = record_layout_open_any(&reader, data, size, MEMBER_VERSION, &version);
   if (status != STATUS_OK)
     return status;
   record_layout_read(&reader, &member_record_layout, &record);
   record.txt = read_labels(&reader, arena);
+  if (version == MEMBER_VERSION)
+    record.utilization_url = read_url(&reader, arena);
   status = record_layout_end(&reader);
   if (status == STATUS_OK && (record.address_count == 0 || !addresses_fit(record.addresses, record.address_count)))
     status = STATUS_INVALID;
@@ -217,21 +224,6 @@ enum status lease_decode(const void *data, size_t size, struct lease_record *out
   struct lease_record record;
   memset(&record, 0, sizeof record);
   enum status status = decode_fixed(&lease_record_layout, data, size, &record);
-  if (status == STATUS_OK)
-    *out = record;
-  return status;
-}
-
-uint8_t *metrics_encode(const struct metrics_record *record, size_t *size) {
-  struct record_layout_writer writer = encode_growing(&metrics_record_layout, record);
-  *size = writer.used;
-  return writer.out;
-}
-
-enum status metrics_decode(const void *data, size_t size, struct metrics_record *out) {
-  struct metrics_record record;
-  memset(&record, 0, sizeof record);
-  enum status status = decode_fixed(&metrics_record_layout, data, size, &record);
   if (status == STATUS_OK)
     *out = record;
   return status;

@@ -13,13 +13,14 @@
 #include "gslb/base/memory.h"
 #include "gslb/base/status.h"
 #include "gslb/model/config.h"
+#include "gslb/model/metrics.h"
 #include "gslb/model/records.h"
 
 #define REGISTRATION_ID_MOST 63u       /* one label of a host name, lower case; it is the member's name too */
 #define REGISTRATION_SERVICES_MOST 16u /* of a resource */
 #define REGISTRATION_LABELS_MOST 32u
 #define REGISTRATION_DOCUMENT_MOST 16384u
-#define REGISTRATION_METRICS_MOST 64u
+#define REGISTRATION_URL_MOST 512u
 #define REGISTRATION_PATTERNS_MOST 32u /* in a token */
 
 enum resource_kind { RESOURCE_SERVER, RESOURCE_BALANCER, RESOURCE_CLOUD };
@@ -56,11 +57,13 @@ struct member_record {
   uint32_t tier;
   uint16_t port; /* 0: none */
   char instance[64];
-  const char *const *txt; /* "key=value", NULL-terminated; in the arena of the decoder; NULL for none */
+  const char *const *txt;      /* "key=value", NULL-terminated; in the arena of the decoder; NULL for none */
+  const char *utilization_url; /* http or https, at most REGISTRATION_URL_MOST bytes; likewise */
 };
 uint8_t *member_encode(const struct member_record *record, size_t *size);
-/* free() it. */
+/* Version 2. free() it. */
 enum status member_decode(const void *data, size_t size, struct arena *arena, struct member_record *out);
+/* Version 1, which had no URL, is read too. */
 
 /* live, STORE_DB_LEASES: id -> lease and what the resource says of itself */
 enum lease_state {
@@ -88,22 +91,6 @@ const char *lease_word(const struct lease_record *record);
 /* For people: its state's name, or "moved". */
 size_t lease_encode(const struct lease_record *record, uint8_t out[RECORD_SIZE_MOST]);
 enum status lease_decode(const void *data, size_t size, struct lease_record *out);
-
-/* live, STORE_DB_METRICS_AGENT: id -> the last report */
-#define REGISTRATION_METRIC_NAME_SIZE 304u /* "services.<a name of 253>.utilization_mean" and the end */
-
-struct metric_value {
-  char name[REGISTRATION_METRIC_NAME_SIZE];
-  double value;
-};
-struct metrics_record {
-  int64_t at_ms;
-  uint32_t count;
-  struct metric_value values[REGISTRATION_METRICS_MOST];
-};
-uint8_t *metrics_encode(const struct metrics_record *record, size_t *size);
-/* free() it. */
-enum status metrics_decode(const void *data, size_t size, struct metrics_record *out);
 
 /* durable, STORE_DB_TOKENS: name -> token. Patterns are names in which "*" stands for any run of characters. */
 struct token_record {

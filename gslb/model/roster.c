@@ -221,6 +221,7 @@ static void fill_member(struct arena *arena, const struct config_service *config
   out->is_balancer = record->kind == RESOURCE_BALANCER;
   out->instance = record->instance[0] ? arena_strdup(arena, record->instance) : NULL;
   out->txt = copy_labels(arena, record->txt);
+  out->utilization_url = record->utilization_url ? arena_strdup(arena, record->utilization_url) : NULL;
 }
 
 static struct config_service *build(const struct roster *roster, size_t at, const struct roster_entry *entries,
@@ -265,7 +266,8 @@ static bool same_labels(const char *const *a, const char *const *b) {
 static bool same_member(const struct config_member *a, const struct config_member *b) {
   if (strcmp(a->name, b->name) != 0 || a->site != b->site || a->weight != b->weight || a->tier != b->tier ||
       a->srv_port != b->srv_port || a->is_balancer != b->is_balancer || a->address_count != b->address_count ||
-      !same_text(a->instance, b->instance) || !same_labels(a->txt, b->txt))
+      !same_text(a->instance, b->instance) || !same_labels(a->txt, b->txt) ||
+      !same_text(a->utilization_url, b->utilization_url))
     return false;
   for (size_t i = 0; i < a->address_count; i++)
     if (!addr_equal(&a->addresses[i], &b->addresses[i]))

@@ -12,7 +12,7 @@
 #include "gslb/model/scalar.h"
 
 #define SUGGESTIONS_MOST 100u
-#define ROWS_MOST 32u
+#define ROWS_MOST 48u
 #define TEXT_MOST 4096
 #define LIST_SIZE 512u
 
@@ -160,6 +160,24 @@ static bool read_number(struct schema_reader *reader, const struct schema_row *r
   return true;
 }
 
+static bool read_decimal(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
+                         double *out) {
+  char quoted[SCALAR_QUOTED_SIZE];
+  double value;
+  if (scalar_decimal(node->text, &value) != STATUS_OK) {
+    schema_problem(reader, node, "%s must be a number such as 3 or 0.5, not \"%s\"", row->key,
+                   scalar_quote(node->text, quoted));
+    return false;
+  }
+  if ((row->least || row->most) && (value < (double)row->least || value > (double)row->most)) {
+    schema_problem(reader, node, "%s is %s; it must be from %lld to %lld", row->key, scalar_quote(node->text, quoted),
+                   (long long)row->least, (long long)row->most);
+    return false;
+  }
+  *out = value;
+  return true;
+}
+
 static bool read_duration(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
                           int64_t *out) {
   char quoted[SCALAR_QUOTED_SIZE], least[SCALAR_DURATION_SIZE], most[SCALAR_DURATION_SIZE];
@@ -271,6 +289,8 @@ static bool read_scalar(struct schema_reader *reader, const struct schema_row *r
       return false;
     *(uint32_t *)field = (uint32_t)number;
     return true;
+  case SCHEMA_DECIMAL:
+    return read_decimal(reader, row, node, field);
   case SCHEMA_MILLISECONDS:
     return read_duration(reader, row, node, field);
   case SCHEMA_SECONDS:
@@ -458,8 +478,9 @@ static void load_absent(struct schema_reader *reader, const struct schema_row *r
 
 static void load_row(struct schema_reader *reader, const struct schema_row *row, const struct document_node *node,
                      const struct document_node *value, void *record) {
-  if (row->variants && !(row->variants & reader->variant)) {
-    if (value && reader->variant)
+  /* without a known variant what is given is read all the same, so that all that is wrong is told in one run */
+  if (row->variants && !(row->variants & reader->variant) && (reader->variant || !value)) {
+    if (value)
       report_variant(reader, row, value);
     return;
   }
@@ -505,6 +526,11 @@ static void load_map(struct schema_reader *reader, const struct schema_map *map,
     map->check(reader, node, record);
   reader->variant = outer_variant;
   reader->variant_row = outer_row;
+}
+
+void schema_load_inner(struct schema_reader *reader, const struct schema_map *map, const struct document_node *node,
+                       void *record) {
+  load_map(reader, map, node, record);
 }
 
 void schema_load(struct schema_reader *reader, const struct schema_map *map, const struct document_node *root,

@@ -23,6 +23,7 @@ enum schema_kind {                      /* the field is */
                    SCHEMA_U8,           /* uint8_t */
                    SCHEMA_U16,          /* uint16_t */
                    SCHEMA_U32,          /* uint32_t */
+                   SCHEMA_DECIMAL,      /* double, within least and most unless both are 0 */
                    SCHEMA_MILLISECONDS, /* int64_t, written as a duration; least and most in ms */
                    SCHEMA_SECONDS,      /* uint32_t, written as a duration of whole seconds; least and most in ms */
                    SCHEMA_WORD,         /* int or enum: the index into words */
@@ -57,7 +58,7 @@ struct schema_row {
   int64_t least, most;          /* range of the value, or of a text's length (1 to 4,096 when most is 0) */
   const char *unit;             /* of a number, for the help; NULL for none */
   unsigned allowed;             /* enum domain_allowance */
-  unsigned variants;            /* bits of the variants that have this key; 0: all */
+  unsigned variants;            /* bits of the variants that have this key, not all of them; 0: all */
   const char *standard;         /* default, as it would be written; NULL for none */
   const char *standard_help;    /* default in words where it is computed elsewhere; NULL for none */
   const char *type_help;        /* SCHEMA_CUSTOM: what is written there */
@@ -80,6 +81,10 @@ struct schema_map {
 void schema_load(struct schema_reader *reader, const struct schema_map *map, const struct document_node *root,
                  void *record);
 /* Fills the zeroed record. It may be used only if no problem was added. */
+
+void schema_load_inner(struct schema_reader *reader, const struct schema_map *map, const struct document_node *node,
+                       void *record);
+/* Likewise for a mapping inside, from a row's read. */
 
 char *schema_help(const struct schema_map *map);
 /* All keys with path, type, range, default and help; free() it. */

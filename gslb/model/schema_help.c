@@ -43,6 +43,12 @@ static void print_type(FILE *out, const struct schema_row *row) {
   case SCHEMA_U32:
     print_number_type(out, row);
     break;
+  case SCHEMA_DECIMAL:
+    if (row->least || row->most)
+      fprintf(out, "decimal number from %lld to %lld", (long long)row->least, (long long)row->most);
+    else
+      fputs("decimal number", out);
+    break;
   case SCHEMA_MILLISECONDS:
   case SCHEMA_SECONDS:
     print_duration_type(out, row);
@@ -77,10 +83,14 @@ static void print_list_size(FILE *out, const struct schema_row *row) {
 }
 
 static void print_variants(FILE *out, const struct schema_row *row, const struct schema_row *variant_row) {
-  fprintf(out, "; only with %s ", variant_row->key);
+  unsigned all = 0, with = 0;
+  for (; variant_row->words[all]; all++)
+    with += row->variants >> all & 1u;
+  bool names_others = with > all / 2; /* the shorter list */
+  fprintf(out, "; %s with %s ", names_others ? "not" : "only", variant_row->key);
   const char *separator = "";
-  for (unsigned i = 0; variant_row->words[i]; i++)
-    if (row->variants & 1u << i) {
+  for (unsigned i = 0; i < all; i++)
+    if ((row->variants >> i & 1u) != names_others) {
       fprintf(out, "%s%s", separator, variant_row->words[i]);
       separator = ", ";
     }

@@ -19,21 +19,28 @@
 enum store_kind { STORE_DURABLE, STORE_LIVE };
 enum store_mode { STORE_CREATE, STORE_WRITE, STORE_READ };
 
-enum store_db {                     /* durable: */
-                STORE_DB_ADMIN,     /* service \0 member -> override */
-                STORE_DB_LATCHES,   /* service \0 member \0 address -> latch */
-                STORE_DB_SLOTS,     /* service \0 member -> slot */
-                STORE_DB_EVENTS,    /* sequence (big-endian) -> event */
-                STORE_DB_AUDIT,     /* sequence (big-endian) -> audit */
-                STORE_DB_RESOURCES, /* id -> resource (gslb/model/registration) */
-                STORE_DB_MEMBERS,   /* service \0 id -> member */
-                STORE_DB_TOKENS,    /* name -> token */
-                STORE_DB_LEAVES,    /* start (big-endian) -> leave */
+enum store_db {                        /* durable: */
+                STORE_DB_ADMIN,        /* service \0 member -> override */
+                STORE_DB_LATCHES,      /* service \0 member \0 address -> latch */
+                STORE_DB_SLOTS,        /* service \0 member -> slot */
+                STORE_DB_EVENTS,       /* sequence (big-endian) -> event */
+                STORE_DB_AUDIT,        /* sequence (big-endian) -> audit */
+                STORE_DB_RESOURCES,    /* id -> resource (gslb/model/registration) */
+                STORE_DB_MEMBERS,      /* service \0 id -> member */
+                STORE_DB_TOKENS,       /* name -> token */
+                STORE_DB_LEAVES,       /* start (big-endian) -> leave */
+                STORE_DB_LOAD_LATCHES, /* service \0 member -> load latch */
+                STORE_DB_HISTORY,      /* gslb/model/history */
                 /* live: */
                 STORE_DB_HEALTH,        /* service \0 member \0 address \0 monitor -> health */
                 STORE_DB_LEASES,        /* id -> lease */
                 STORE_DB_METRICS_AGENT, /* id -> metrics */
-                STORE_DB_BALANCERS,     /* identity -> balancer */
+                STORE_DB_METRICS_PROBE, /* service \0 member -> metrics, as the four that follow */
+                STORE_DB_METRICS_SNMP,
+                STORE_DB_METRICS_SCRAPE,
+                STORE_DB_METRICS_CHECK,
+                STORE_DB_METRICS_UTILIZATION,
+                STORE_DB_BALANCERS, /* identity -> balancer */
                 STORE_DB_COUNT
 };
 

@@ -31,9 +31,16 @@ const struct store_database store_databases[STORE_DB_COUNT] = {
     [STORE_DB_MEMBERS] = {"members", STORE_DURABLE, false},
     [STORE_DB_TOKENS] = {"tokens", STORE_DURABLE, false},
     [STORE_DB_LEAVES] = {"leaves", STORE_DURABLE, false},
+    [STORE_DB_LOAD_LATCHES] = {"load_latches", STORE_DURABLE, false},
+    [STORE_DB_HISTORY] = {"history", STORE_DURABLE, false},
     [STORE_DB_HEALTH] = {"health", STORE_LIVE, true},
     [STORE_DB_LEASES] = {"leases", STORE_LIVE, true},
     [STORE_DB_METRICS_AGENT] = {"metrics.agent", STORE_LIVE, true},
+    [STORE_DB_METRICS_PROBE] = {"metrics.probe", STORE_LIVE, true},
+    [STORE_DB_METRICS_SNMP] = {"metrics.snmp", STORE_LIVE, true},
+    [STORE_DB_METRICS_SCRAPE] = {"metrics.scrape", STORE_LIVE, true},
+    [STORE_DB_METRICS_CHECK] = {"metrics.check", STORE_LIVE, true},
+    [STORE_DB_METRICS_UTILIZATION] = {"metrics.utilization", STORE_LIVE, true},
     [STORE_DB_BALANCERS] = {"balancers", STORE_LIVE, false},
 };
 

@@ -242,6 +242,86 @@ bool dns_reply_has(const uint8_t *bytes, size_t length, uint16_t type, const cha
   return false;
 }
 
+bool dns_reply_has_whole(const uint8_t *bytes, size_t length, uint16_t type, const char *const *data) {
+  struct reader reader = {.message = bytes, .size = length, .end = length};
+  struct record record;
+  unsigned all;
+  if (length > MESSAGE_MOST)
+    return false;
+  unsigned answers = start_records(&reader, &all);
+  for (unsigned i = 0; i < answers; i++) {
+    if (!read_record(&reader, &record))
+      return false;
+    ares_free_string(record.owner);
+    if (record.type != type || record.class != ns_c_in)
+      continue;
+    bool is_wanted = false;
+    for (const char *const *wanted = data; *wanted && !is_wanted; wanted++) {
+      struct reader again = record.data;
+      is_wanted = data_matches(&again, type, *wanted);
+    }
+    if (!is_wanted)
+      return false;
+  }
+  for (const char *const *wanted = data; *wanted; wanted++)
+    if (!dns_reply_has(bytes, length, type, *wanted))
+      return false;
+  return true;
+}
+
+enum status dns_reply_serial(const uint8_t *bytes, size_t length, uint32_t *serial) {
+  struct reader reader = {.message = bytes, .size = length, .end = length};
+  struct record record;
+  unsigned all;
+  if (length > MESSAGE_MOST)
+    return STATUS_NODATA;
+  unsigned answers = start_records(&reader, &all);
+  for (unsigned i = 0; i < answers && read_record(&reader, &record); i++) {
+    ares_free_string(record.owner);
+    if (record.type != ns_t_soa || record.class != ns_c_in)
+      continue;
+    skip_name(&record.data);
+    skip_name(&record.data);
+    uint32_t read = read_bytes(&record.data, 4);
+    if (record.data.is_bad)
+      return STATUS_NODATA;
+    *serial = read;
+    return STATUS_OK;
+  }
+  return STATUS_NODATA;
+}
+
+bool dns_serial_is_older(uint32_t a, uint32_t b) {
+  return a != b && (int32_t)(a - b) < 0;
+}
+
+enum status dns_reply_signed_until(const uint8_t *bytes, size_t length, uint16_t type, int64_t now_s,
+                                   int64_t *until_s) {
+  struct reader reader = {.message = bytes, .size = length, .end = length};
+  struct record record;
+  unsigned all;
+  int64_t earliest = INT64_MAX;
+  if (length > MESSAGE_MOST)
+    return STATUS_NODATA;
+  unsigned answers = start_records(&reader, &all);
+  for (unsigned i = 0; i < answers && read_record(&reader, &record); i++) {
+    ares_free_string(record.owner);
+    if (record.type != ns_t_rrsig || record.class != ns_c_in)
+      continue;
+    unsigned covered = read_bytes(&record.data, 2);
+    read_bytes(&record.data, 2); /* algorithm, labels */
+    read_bytes(&record.data, 4); /* original TTL */
+    uint32_t end = read_bytes(&record.data, 4);
+    int64_t end_s = now_s + (int32_t)(end - (uint32_t)now_s);
+    if (!record.data.is_bad && covered == type && end_s < earliest)
+      earliest = end_s;
+  }
+  if (earliest == INT64_MAX)
+    return STATUS_NODATA;
+  *until_s = earliest;
+  return STATUS_OK;
+}
+
 size_t dns_reply_addresses(const uint8_t *bytes, size_t length, const char *name, struct addr *out, size_t most) {
   struct reader reader = {.message = bytes, .size = length, .end = length};
   struct record record;

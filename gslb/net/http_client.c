@@ -1,16 +1,15 @@
 #include "gslb/net/http_client.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
 
 #include <curl/curl.h>
 
 #include "gslb/base/memory.h"
+#include "gslb/net/curl_loop.h"
 
 #define IDLE_MOST 256u        /* transfers kept for the next request */
 #define CONNECTIONS_MOST 256L /* kept open, of those that may be reused */
@@ -28,93 +27,18 @@ struct http_transfer {
   char *body;
   size_t body_length, body_capacity, body_most;
   size_t head_length;
-  bool may_reuse;
+  bool is_tls;
+  bool is_http2;
   bool is_cut;      /* the body filled its bound */
   int socket_errno; /* why no socket could be made */
   char detail[CURL_ERROR_SIZE];
 };
 
 struct http_client {
-  struct loop *loop;
-  struct loop_timer *timer;
-  CURLM *multi;
+  struct curl_loop *curl;
   struct http_transfer *running, *idle;
   size_t idle_count;
 };
-
-struct watched { /* libcurl's socket on our loop */
-  struct http_client *client;
-  struct loop_poll *poll;
-  curl_socket_t fd;
-};
-
-static void hand_out_finished(struct http_client *client);
-
-static void socket_ready(void *context, int events) {
-  struct watched *watched = context;
-  struct http_client *client = watched->client;
-  int running;
-  int mask = (events & LOOP_READABLE ? CURL_CSELECT_IN : 0) | (events & LOOP_WRITABLE ? CURL_CSELECT_OUT : 0);
-  curl_multi_socket_action(client->multi, watched->fd, mask, &running);
-  hand_out_finished(client);
-}
-
-static void timer_fired(void *context) {
-  struct http_client *client = context;
-  int running;
-  curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-  hand_out_finished(client);
-}
-
-static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *known) {
-  (void)easy;
-  struct http_client *client = context;
-  struct watched *watched = known;
-  if (what == CURL_POLL_REMOVE) {
-    if (watched) {
-      loop_poll_free(watched->poll);
-      free(watched);
-      curl_multi_assign(client->multi, fd, NULL);
-    }
-    return 0;
-  }
-  if (!watched) {
-    watched = mem_alloc(sizeof *watched);
-    watched->client = client;
-    watched->fd = fd;
-    watched->poll = loop_poll_new(client->loop, fd, socket_ready, watched);
-    if (!watched->poll) {
-      /* not polled: the transfer ends by its time-out */
-      free(watched);
-      return 0;
-    }
-    curl_multi_assign(client->multi, fd, watched);
-  }
-  loop_poll_watch(watched->poll,
-                  (what & CURL_POLL_IN ? LOOP_READABLE : 0) | (what & CURL_POLL_OUT ? LOOP_WRITABLE : 0));
-  return 0;
-}
-
-static int set_timer(CURLM *multi, long delay_ms, void *context) {
-  (void)multi;
-  struct http_client *client = context;
-  if (delay_ms < 0)
-    loop_timer_stop(client->timer);
-  else
-    loop_timer_after(client->timer, delay_ms);
-  return 0;
-}
-
-static curl_socket_t open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address) {
-  (void)purpose;
-  struct http_transfer *transfer = context;
-  int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-  if (fd < 0) {
-    transfer->socket_errno = errno;
-    return CURL_SOCKET_BAD;
-  }
-  return fd;
-}
 
 static size_t take_head(char *data, size_t size, size_t count, void *context) {
   (void)data;
@@ -135,20 +59,11 @@ static size_t take_body(char *data, size_t size, size_t count, void *context) {
   return kept;
 }
 
+static void transfer_ended(void *transfer, int code);
+
 struct http_client *http_client_new(struct loop *loop) {
-  if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-    abort();
   struct http_client *client = mem_alloc(sizeof *client);
-  client->loop = loop;
-  client->timer = loop_timer_new(loop, timer_fired, client);
-  client->multi = curl_multi_init();
-  if (!client->multi)
-    abort();
-  curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
-  curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
-  curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, set_timer);
-  curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
-  curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, CONNECTIONS_MOST);
+  client->curl = curl_loop_new(loop, CONNECTIONS_MOST, transfer_ended);
   return client;
 }
 
@@ -175,10 +90,8 @@ void http_client_free(struct http_client *client) {
     transfer_free(client->idle);
     client->idle = next;
   }
-  curl_multi_cleanup(client->multi);
-  loop_timer_free(client->timer);
+  curl_loop_free(client->curl);
   free(client);
-  curl_global_cleanup();
 }
 
 static struct http_transfer *transfer_take(struct http_client *client) {
@@ -233,7 +146,7 @@ static void set_fields(struct http_transfer *transfer, const struct http_request
   char *host = mem_format("Host: %s", request->host);
   add_line(&transfer->fields, host);
   free(host);
-  if (!request->may_reuse)
+  if (!request->may_reuse && !request->is_http2) /* HTTP/2 has no such field (RFC 9113, section 8.2.2) */
     add_line(&transfer->fields, "Connection: close");
   if (request->body) {
     /* what libcurl would say of itself: a form, and to be asked before the body is sent */
@@ -250,24 +163,31 @@ static void set_fields(struct http_transfer *transfer, const struct http_request
 }
 
 static void set_address(struct http_transfer *transfer, const struct http_request *request) {
-  char address[ADDR_TEXT_SIZE], *url;
-  addr_format(&request->address, address);
-  const char *open = request->address.family == 6 ? "[" : "", *close = request->address.family == 6 ? "]" : "";
+  char *host = curl_loop_host(&request->address), *url;
+  /* the path goes out as it stands; with redirects it has to be part of the URL, or else it would go out with each */
+  const char *path = request->redirects > 0 ? request->path : "/";
   if (!request->is_tls) {
-    url = mem_format("http://%s%s%s:%u/", open, address, close, request->address.port);
+    url = mem_format("http://%s:%u%s", host, request->address.port, path);
   } else {
     /* the name is in the URL for the certificate's sake; the connection goes to the address */
-    const char *bracket = request->host[0] == '[' ? strchr(request->host, ']') : NULL;
-    size_t length = bracket ? (size_t)(bracket + 1 - request->host) : strcspn(request->host, ":");
-    url = mem_format("https://%.*s:%u/", (int)length, request->host, request->address.port);
-    char *to = mem_format("::%s%s%s:%u", open, address, close, request->address.port);
+    const char *name = request->server_name ? request->server_name : request->host;
+    const char *bracket = name[0] == '[' ? strchr(name, ']') : NULL;
+    size_t length = bracket ? (size_t)(bracket + 1 - name) : strcspn(name, ":");
+    url = mem_format("https://%.*s:%u%s", (int)length, name, request->address.port, path);
+  }
+  if (request->is_tls || request->redirects > 0) {
+    char *to = mem_format("::%s:", host); /* any host and any port: to this host, with the port as it is */
     add_line(&transfer->connect_to, to);
     free(to);
     curl_easy_setopt(transfer->easy, CURLOPT_CONNECT_TO, transfer->connect_to);
   }
   curl_easy_setopt(transfer->easy, CURLOPT_URL, url);
-  curl_easy_setopt(transfer->easy, CURLOPT_REQUEST_TARGET, request->path);
+  if (request->redirects > 0)
+    curl_easy_setopt(transfer->easy, CURLOPT_PATH_AS_IS, 1L);
+  else
+    curl_easy_setopt(transfer->easy, CURLOPT_REQUEST_TARGET, request->path);
   free(url);
+  free(host);
 }
 
 static void set_tls(CURL *easy, const struct http_request *request) {
@@ -296,28 +216,37 @@ static void set_method(CURL *easy, const struct http_request *request) {
     curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
 }
 
+static void set_version(CURL *easy, const struct http_request *request) {
+  long version = CURL_HTTP_VERSION_1_1;
+  if (request->is_http2)
+    version = request->is_tls ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
+  curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, version);
+}
+
+static void set_redirects(CURL *easy, const struct http_request *request) {
+  if (request->redirects == 0)
+    return;
+  curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
+  curl_easy_setopt(easy, CURLOPT_MAXREDIRS, (long)request->redirects);
+  curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+}
+
 static void set_request(struct http_transfer *transfer, const struct http_request *request) {
   CURL *easy = transfer->easy;
   set_address(transfer, request);
   set_fields(transfer, request);
   set_method(easy, request);
-  if (request->is_tls)
+  if (request->is_tls || request->redirects > 0)
     set_tls(easy, request);
+  set_version(easy, request);
+  set_redirects(easy, request);
+  curl_loop_set_common(easy, transfer, &transfer->socket_errno, transfer->detail);
   curl_easy_setopt(easy, CURLOPT_USERAGENT, "gslb");
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-  curl_easy_setopt(easy, CURLOPT_PROXY, "");
-  curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, request->may_reuse ? 0L : 1L);
   curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, request->may_reuse ? 0L : 1L);
-  /* the cache of names, in which each address would be kept for a minute and looked through at each request */
-  curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
   curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)request->timeout_ms);
-  curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->detail);
-  curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
-  curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
-  curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
   curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_head);
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
@@ -332,52 +261,27 @@ struct http_transfer *http_client_start(struct http_client *client, const struct
   transfer->context = context;
   transfer->body_most = request->body_most;
   transfer->body_length = transfer->head_length = 0;
-  transfer->may_reuse = request->may_reuse;
+  transfer->is_tls = request->is_tls;
+  transfer->is_http2 = request->is_http2;
   transfer->is_cut = false;
   transfer->socket_errno = 0;
   transfer->detail[0] = '\0';
   set_request(transfer, request);
-  /* only misuse or memory can make it fail; it sets the timer, so the work begins in the next turn of the loop */
-  CURLMcode added = curl_multi_add_handle(client->multi, transfer->easy);
-  if (added != CURLM_OK)
-    abort();
+  curl_loop_add(client->curl, transfer->easy);
   return transfer;
 }
 
 void http_client_cancel(struct http_transfer *transfer) {
-  curl_multi_remove_handle(transfer->client->multi, transfer->easy);
+  curl_loop_remove(transfer->client->curl, transfer->easy);
   transfer_put_back(transfer);
 }
 
 static enum net_outcome outcome_of(const struct http_transfer *transfer, CURLcode code) {
-  if (transfer->is_cut && code == CURLE_WRITE_ERROR)
-    return NET_ANSWERED;
-  long error = 0, made = 0;
-  curl_off_t connected_us = 0;
-  switch (code) {
-  case CURLE_OK:
-    return NET_ANSWERED;
-  case CURLE_COULDNT_CONNECT:
-    curl_easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &error);
-    if (transfer->socket_errno)
-      error = transfer->socket_errno;
-    return error ? net_outcome_of_errno((int)error) : NET_UNREACHABLE;
-  case CURLE_OPERATION_TIMEDOUT:
-    curl_easy_getinfo(transfer->easy, CURLINFO_CONNECT_TIME_T, &connected_us);
-    curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &made);
-    return connected_us > 0 || (transfer->may_reuse && made == 0) ? NET_TIMEOUT_ANSWER : NET_TIMEOUT_CONNECT;
-  case CURLE_GOT_NOTHING:
-  case CURLE_SEND_ERROR:
-  case CURLE_RECV_ERROR:
-  case CURLE_PARTIAL_FILE:
-    return NET_CLOSED;
-  case CURLE_OUT_OF_MEMORY:
-  case CURLE_SSL_CACERT_BADFILE: /* our files, not the other side's */
-  case CURLE_SSL_CERTPROBLEM:
-    return NET_LOCAL;
-  default:
-    return NET_PROTOCOL;
-  }
+  long version = CURL_HTTP_VERSION_NONE;
+  if (code != CURLE_OK && !(transfer->is_cut && code == CURLE_WRITE_ERROR))
+    return curl_loop_outcome(transfer->easy, (int)code, transfer->socket_errno, transfer->detail, transfer->is_tls);
+  curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_VERSION, &version);
+  return transfer->is_http2 && version != CURL_HTTP_VERSION_2_0 ? NET_PROTOCOL : NET_ANSWERED;
 }
 
 static void read_head(struct http_transfer *transfer, struct http_reply *reply) {
@@ -392,8 +296,22 @@ static void read_head(struct http_transfer *transfer, struct http_reply *reply) 
     reply->etag = etag->value;
 }
 
+static const char *detail_of(const struct http_transfer *transfer, CURLcode code) {
+  if (transfer->socket_errno)
+    return strerror(transfer->socket_errno);
+  if (code == CURLE_OK || transfer->is_cut)
+    return "the server does not speak HTTP/2";
+  if (code == CURLE_WRITE_ERROR || code == CURLE_OUT_OF_MEMORY)
+    return "header fields too long";
+  return transfer->detail[0] ? transfer->detail : curl_easy_strerror(code);
+}
+
 static void finish(struct http_transfer *transfer, CURLcode code) {
-  struct http_reply reply = {.outcome = outcome_of(transfer, code), .detail = "", .body = "", .etag = ""};
+  struct http_reply reply = {.outcome = outcome_of(transfer, code),
+                             .detail = "",
+                             .body = "",
+                             .etag = "",
+                             .bytes = transfer->head_length + transfer->body_length};
   curl_off_t total_us = 0;
   curl_easy_getinfo(transfer->easy, CURLINFO_TOTAL_TIME_T, &total_us);
   reply.duration_us = total_us > UINT32_MAX ? UINT32_MAX : (uint32_t)total_us;
@@ -404,27 +322,14 @@ static void finish(struct http_transfer *transfer, CURLcode code) {
       reply.body = transfer->body;
       reply.body_length = transfer->body_length;
     }
-  } else if (transfer->socket_errno) {
-    reply.detail = strerror(transfer->socket_errno);
-  } else if (code == CURLE_WRITE_ERROR) {
-    reply.detail = "header fields too long";
   } else {
-    reply.detail = transfer->detail[0] ? transfer->detail : curl_easy_strerror(code);
+    reply.detail = detail_of(transfer, code);
   }
   transfer->done(transfer->context, &reply);
 }
 
-static void hand_out_finished(struct http_client *client) {
-  int left;
-  CURLMsg *message;
-  while ((message = curl_multi_info_read(client->multi, &left))) {
-    if (message->msg != CURLMSG_DONE)
-      continue;
-    struct http_transfer *transfer = NULL;
-    CURLcode code = message->data.result;
-    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
-    curl_multi_remove_handle(client->multi, transfer->easy);
-    finish(transfer, code);
-    transfer_put_back(transfer);
-  }
+static void transfer_ended(void *context, int code) {
+  struct http_transfer *transfer = context;
+  finish(transfer, (CURLcode)code);
+  transfer_put_back(transfer);
 }

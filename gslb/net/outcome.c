@@ -30,8 +30,12 @@ const char *net_outcome_text(enum net_outcome outcome) {
       [NET_REFUSED] = "connection refused",
       [NET_UNREACHABLE] = "unreachable",
       [NET_TIMEOUT_CONNECT] = "time-out in connect",
+      [NET_TIMEOUT_TLS] = "time-out in TLS handshake",
       [NET_TIMEOUT_ANSWER] = "time-out waiting for answer",
+      [NET_TIMEOUT_BODY] = "time-out before the answer was whole",
       [NET_CLOSED] = "connection closed before the answer was whole",
+      [NET_CERTIFICATE] = "certificate not accepted",
+      [NET_NAME] = "certificate is for another name",
       [NET_PROTOCOL] = "answer breaks the protocol",
       [NET_LOCAL] = "no means to try",
   };

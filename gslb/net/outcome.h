@@ -9,8 +9,12 @@ enum net_outcome {
   NET_REFUSED,         /* the other side does not listen there */
   NET_UNREACHABLE,     /* no way to it */
   NET_TIMEOUT_CONNECT, /* no connection in time */
-  NET_TIMEOUT_ANSWER,  /* connected or sent, and no whole answer in time */
+  NET_TIMEOUT_TLS,     /* connected, and the handshake did not end in time */
+  NET_TIMEOUT_ANSWER,  /* connected or sent, and not a byte of an answer in time */
+  NET_TIMEOUT_BODY,    /* the answer began, and was not whole in time */
   NET_CLOSED,          /* the other side ended the connection before its answer was whole */
+  NET_CERTIFICATE,     /* TLS: its certificate is not of a known authority, or not valid now */
+  NET_NAME,            /* TLS: its certificate is for another name */
   NET_PROTOCOL,        /* what came is not of the protocol */
   NET_LOCAL,           /* this machine could not try (descriptors, memory); says nothing about the other side */
 };

@@ -16,6 +16,7 @@
 #include "gslb/base/random.h"
 #include "gslb/net/ares_watch.h"
 
+#define UDP_PAYLOAD 1232
 #define IDLE_MOST 256u    /* queries kept, with their channels, for the next question */
 #define NEVER_MS 86400000 /* c-ares's own time-out; ours ends the query long before */
 
@@ -242,7 +243,11 @@ struct resolver_query *resolver_ask(struct resolver *resolver, const struct reso
   query->is_starting = true;
   int made = set_server(query->channel, &question->server);
   if (made == ARES_SUCCESS)
-    made = ares_create_query(question->name, ns_c_in, question->type, id, 1, &bytes, &length, 0);
+    made = ares_create_query(question->name, ns_c_in, question->type, id, 1, &bytes, &length,
+                             question->wants_dnssec ? UDP_PAYLOAD : 0);
+  /* an OPT record, when there is one, ends the message: its last six bytes are extended code, version, flags, length */
+  if (made == ARES_SUCCESS && question->wants_dnssec)
+    bytes[length - 4] |= 0x80;
   if (made == ARES_SUCCESS)
     ares_send(query->channel, bytes, length, answered, query);
   else

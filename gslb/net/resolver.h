@@ -5,6 +5,7 @@
 #ifndef GSLB_NET_RESOLVER_H
 #define GSLB_NET_RESOLVER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,7 @@ struct resolver_question {
   const char *name;   /* presentation form */
   uint16_t type;      /* RR type number; the class is IN and RD is set */
   int64_t timeout_ms; /* above 0 */
+  bool wants_dnssec;  /* asks for signatures: DO (RFC 3225), with 1,232 bytes of UDP payload */
 };
 
 struct resolver_reply {

@@ -51,7 +51,7 @@ static void check_report(const json_t *json) {
     return;
   }
   size_t size;
-  if (status.metrics.count > REGISTRATION_METRICS_MOST || status.epoch == 0 || status.sequence == 0)
+  if (status.metrics.count > METRICS_MOST || status.epoch == 0 || status.sequence == 0)
     abort();
   free(metrics_encode(&status.metrics, &size));
 }

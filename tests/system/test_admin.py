@@ -11,9 +11,9 @@ SERVICE_KEYS = {"name", "pattern", "accepts", "members_registered", "zone", "met
                 "members_total", "members_up", "members_answered", "answers_total"}
 MEMBER_KEYS = {"id", "service", "name", "site", "state", "reason", "decided_by", "since_at", "age_s", "weight", "srv_port",
                "answered", "answers_total", "override", "addresses", "tier", "registered", "kind", "lease", "self", "utilization", "instance",
-               "labels"}
+               "labels", "load"}
 ADDRESS_KEYS = {"address", "state", "answered", "reason", "since_at", "age_s", "probes"}
-PROBE_KEYS = {"monitor", "state", "reason", "last_passed", "streak", "last_age_s", "since_at", "rtt_us", "rtt_mean_us", "passed",
+PROBE_KEYS = {"monitor", "state", "reason", "last_passed", "streak", "last_age_s", "overdue", "since_at", "rtt_us", "rtt_mean_us", "passed",
               "failed"}
 WWW = "www.example.com"
 

@@ -1,6 +1,8 @@
 // The status page: asks the interface every two seconds and redraws what changed. Everything is put in as text, never
 // as markup, since reasons come from the network.
 
+import { drawHistory } from "/chart.js";
+
 const EVERY_MS = 2000;
 const ANSWER_WITHIN_MS = 5000;
 const ALL_MEMBERS_MOST = 500; // above, only the members of opened services are asked for
@@ -14,7 +16,7 @@ const TOKEN_KEY = "gslb-token"; // in sessionStorage: gone with the tab
 
 const LOOKS = {
   up: "good", normal: "good", degraded: "warn", draining: "warn", unknown: "other", down: "bad",
-  "down-all": "bad", "down-last": "bad", "down-empty": "bad", ready: "good", absent: "bad",
+  over: "warn", within: "good", "down-all": "bad", "down-last": "bad", "down-empty": "bad", ready: "good", absent: "bad",
   live: "good", stale: "warn", ended: "bad", removed: "other",
 };
 const MODES = {
@@ -268,11 +270,40 @@ function drawPeers(peers) {
   document.getElementById("peers-section").hidden = rows.length === 0;
 }
 
+function figure(number) {
+  return number === null ? "–" : String(Number(number.toPrecision(4)));
+}
+
+function drawTerm(term) {
+  const from = term.source ? `${term.source}, ${duration(term.age_s)} old` +
+                               (term.freshness < 1 ? `, counts for ${percent(term.freshness)}` : "")
+                           : term.counted === null ? "no figure" : "the group's mean";
+  const cells = [term.metric, `${figure(term.value)}${term.view === "last" ? "" : ` (${term.view})`}`,
+                 `${figure(term.ceiling)}${term.more_is_better ? " ↑" : ""}`, figure(term.weight), figure(term.share), from,
+                 term.threshold === null ? "–" : `${figure(term.threshold)}${term.over ? " over" : ""}`];
+  return element("tr", term.over ? { class: "is-over" } : {}, ...cells.map((cell) => element("td", {}, cell)));
+}
+
+// What the load is made of: the shares of the terms add up to it.
+function drawLoad(member) {
+  const load = member.load;
+  if (!load) return null;
+  const titles = ["metric", "value", "ceiling", "weight", "share", "from", "threshold"];
+  const details = element("details", { class: "load", id: `load-${member.id}` },
+    element("summary", {}, "load ", element("b", {}, load.load === null ? "not known" : figure(load.load)),
+            load.over ? badge("degraded", load.less_preferred ? "over: less preferred" : "over: left out") : null),
+    element("table", {}, element("thead", {}, element("tr", {}, ...titles.map((title) => element("th", {}, title)))),
+            element("tbody", {}, ...load.terms.map(drawTerm))));
+  details.open = opened.get(details.id) ?? false;
+  details.firstChild.addEventListener("click", () => opened.set(details.id, !details.open));
+  return details;
+}
+
 function drawMember(member, answersPerSecond) {
   const times = member.addresses.flatMap((address) => address.probes.map((probe) => probe.rtt_mean_us))
                       .filter((time) => time !== null);
   const response = times.length ? milliseconds(Math.max(...times)) : "–";
-  const figure = (name, value) => element("span", {}, `${name} `, element("b", {}, value));
+  const fact = (name, value) => element("span", {}, `${name} `, element("b", {}, value));
   const override = member.override;
   return element("li", { class: `member is-${LOOKS[member.state] ?? "other"}` },
     element("header", {}, element("h3", {}, member.name),
@@ -281,16 +312,18 @@ function drawMember(member, answersPerSecond) {
     member.self && member.self.state !== "up" && member.decided_by !== "self" ? element("div", { class: "self" },
       `says ${member.self.state} of itself${member.self.reason ? `: ${member.self.reason}` : ""}`) : null,
     element("div", { class: "figures" },
-      figure("for", duration(member.age_s)), figure("weight", String(member.weight)),
-      figure("answers", count(member.answers_total)), figure("answers/s", rate(answersPerSecond)),
-      figure("response", response), member.site ? figure("site", member.site) : null,
-      member.lease ? figure("lease", leaseText(member.lease)) : null,
-      typeof member.utilization === "number" ? figure("load", percent(member.utilization)) : null,
+      fact("for", duration(member.age_s)), fact("weight", String(member.weight)),
+      fact("answers", count(member.answers_total)), fact("answers/s", rate(answersPerSecond)),
+      fact("response", response), member.site ? fact("site", member.site) : null,
+      member.lease ? fact("lease", leaseText(member.lease)) : null,
+      typeof member.utilization === "number" && !member.load ? fact("load", percent(member.utilization)) : null,
       member.answered ? null : element("span", {}, "not answered")),
     override && element("div", { class: "override" },
       `set ${override.state} by ${override.who}: ${override.why} (since ${clock(override.set_at)}, ` +
       `${override.until_at ? `until ${clock(override.until_at)}` : "without an end"})`),
-    element("ul", { class: "addresses" }, ...member.addresses.map(drawAddress)));
+    drawLoad(member),
+    element("ul", { class: "addresses" }, ...member.addresses.map(drawAddress)),
+    drawHistory(member, ask));
 }
 
 function drawService(service, members, seconds) {

@@ -282,14 +282,6 @@ static void entity_tags_are_read_as_they_are_written(void **state) {
   assert_false(resource_routes_knows("\"4\", \"2\"", 42));
 }
 
-static void renewals_are_due_after_a_third_of_the_lease(void **state) {
-  (void)state;
-  assert_int_equal(resource_renew_ms(30000), 10000);
-  assert_int_equal(resource_renew_ms(5000), 1666);
-  assert_int_equal(resource_renew_ms(86400000), RESOURCE_RENEW_MOST_MS);
-  assert_int_equal(resource_renew_ms(0), RESOURCE_RENEW_MOST_MS);
-}
-
 #define REGISTERED_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -306,7 +298,6 @@ int main(void) {
       REGISTERED_TEST(leaving_tells_how_long_clients_may_come),
       REGISTERED_TEST(an_operator_removes_and_allows),
       cmocka_unit_test(entity_tags_are_read_as_they_are_written),
-      cmocka_unit_test(renewals_are_due_after_a_third_of_the_lease),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

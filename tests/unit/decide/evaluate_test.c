@@ -39,8 +39,8 @@ static void set_member(struct house_of_three *house, int member, enum health sta
 
 static int set_up(void **state) {
   struct house_of_three *house = mem_alloc(sizeof *house);
-  house->monitors[0] = (struct config_monitor){.name = "m", .interval_ms = 1000, .rise = 2, .fall = 3};
-  house->monitors[1] = (struct config_monitor){.name = "n", .interval_ms = 1000, .rise = 2, .fall = 3};
+  house->monitors[0] = (struct config_monitor){.name = "m", .interval_ms = 1000, .rise = 2, .fall = 3, .weight = 1};
+  house->monitors[1] = (struct config_monitor){.name = "n", .interval_ms = 1000, .rise = 2, .fall = 3, .weight = 1};
   house->watched[1] = 1;
   house->config.monitors = house->monitors;
   house->config.monitor_count = 2;

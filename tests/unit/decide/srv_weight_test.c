@@ -44,13 +44,26 @@ static void the_heaviest_counts_only_when_one_reports(void **state) {
   (void)state;
   struct config_member configured[] = {{.weight = 5}, {.weight = 9}, {.weight = 100}};
   struct config_service service = {.members = configured, .member_count = 3};
-  struct member_state members[] = {{.is_answered = true, .headroom = 1.0},
-                                   {.is_answered = true, .headroom = 1.0},
-                                   {.is_answered = false, .headroom = 0.2}};
+  struct member_state members[] = {{.is_answered = true, .headroom = 1.0, .weight = 5},
+                                   {.is_answered = true, .headroom = 1.0, .weight = 9},
+                                   {.is_answered = false, .headroom = 0.2, .weight = 100}};
   struct evaluation evaluation = {.members = members};
   assert_int_equal(balance_srv_heaviest(&service, &evaluation), 0);
   members[0].headroom = 0.9;
   assert_int_equal(balance_srv_heaviest(&service, &evaluation), 9);
+}
+
+static void percentages_of_agent_checks_count_without_reports_too(void **state) {
+  (void)state;
+  struct config_member configured[] = {{.weight = 10}, {.weight = 20}};
+  struct config_service service = {.members = configured, .member_count = 2};
+  struct member_state members[] = {{.is_answered = true, .headroom = 1.0, .weight = 750},
+                                   {.is_answered = true, .headroom = 1.0, .weight = 2000}};
+  struct evaluation evaluation = {.members = members};
+  uint32_t heaviest = balance_srv_heaviest(&service, &evaluation);
+  assert_int_equal(heaviest, 2000);
+  assert_int_equal(balance_srv_weight(750, 1.0, heaviest), 24576); /* 750 * 65535 / 2000 */
+  assert_int_equal(balance_srv_weight(2000, 1.0, heaviest), 65535);
 }
 
 int main(void) {
@@ -60,6 +73,7 @@ int main(void) {
       cmocka_unit_test(heavy_weights_are_scaled_to_fit),
       cmocka_unit_test(a_live_target_never_has_weight_zero),
       cmocka_unit_test(the_heaviest_counts_only_when_one_reports),
+      cmocka_unit_test(percentages_of_agent_checks_count_without_reports_too),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

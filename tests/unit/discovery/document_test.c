@@ -232,7 +232,7 @@ static void report_that_does_not_fit_is_told_with_pointers(void **state) {
 static void too_long_a_name_of_a_figure_is_refused(void **state) {
   (void)state;
   static struct document_status status;
-  char name[REGISTRATION_METRIC_NAME_SIZE + 1], text[sizeof name + 64];
+  char name[METRICS_NAME_SIZE + 1], text[sizeof name + 64];
   json_t *errors = NULL;
   memset(name, 'a', sizeof name - 1);
   name[sizeof name - 1] = '\0';

@@ -5,7 +5,7 @@
 #define APP "app.example.com"
 #define RESOURCE(address)                                                                                              \
   "{\"site\":\"fra\",\"addresses\":[\"" address "\"],\"lease_s\":5,\"services\":[{\"name\":\"" APP "\",\"port\":8080}" \
-                                                                                                   "]}"
+  "]}"
 
 static const char first[] = RESOURCE("127.0.0.77");
 
@@ -188,6 +188,55 @@ static void report_renews_and_its_self_state_is_live_at_once(void **state) {
   assert_int_equal(report(fixture, "app-r1", &status, &outcome), STATUS_NOTFOUND);
   assert_int_equal(report(fixture, "app-r2", &status, &outcome), STATUS_NOTFOUND);
   assert_true(outcome.text[0] != '\0');
+}
+
+static bool has_mean(struct fixture *fixture, const void *wanted) {
+  struct store_txn *txn;
+  struct store_bytes value;
+  struct metrics_record record = {0};
+  assert_int_equal(store_begin(fixture->live, false, &txn, NULL), STATUS_OK);
+  if (store_get(txn, STORE_DB_METRICS_AGENT, (struct store_bytes){"app-r1", 6}, &value) == STATUS_OK)
+    assert_int_equal(metrics_decode(value.data, value.size, &record), STATUS_OK);
+  store_abort(txn);
+  return record.read == *(const uint64_t *)wanted && record.values[0].has_views;
+}
+
+static bool has_rung_since(struct fixture *fixture, const void *rings) {
+  pthread_mutex_lock(&fixture->lock);
+  bool has_rung = fixture->rings != *(const unsigned *)rings;
+  pthread_mutex_unlock(&fixture->lock);
+  return has_rung;
+}
+
+static void reports_have_the_views_of_the_load_section_and_are_marked(void **state) {
+  struct fixture *fixture = *state;
+  struct waited waited;
+  struct registry_outcome outcome;
+  struct config_load_metric metric = {.name = "eps", .source = METRICS_SOURCES, .view = VIEW_MEAN};
+  struct config_load load = {.window_ms = 60000, .metrics = &metric, .metric_count = 1};
+  struct config config = *fixture->config;
+  struct config_service *services = mem_array(config.service_count, sizeof *services);
+  memcpy(services, config.services, config.service_count * sizeof *services);
+  for (size_t i = 0; i < config.service_count; i++)
+    services[i].load = 0;
+  config.services = services;
+  config.loads = &load;
+  config.load_count = 1;
+  registry_configure(fixture->registry, &config);
+  free(services);
+  put(fixture, "app-r1", first, &waited);
+  struct document_status status = {.epoch = waited.outcome.resource.epoch,
+                                   .metrics = {.count = 1, .values = {{"eps", 4}}},
+                                   .utilization = LEASE_NO_UTILIZATION};
+  for (uint64_t i = 1; i < 4; i++) {
+    pthread_mutex_lock(&fixture->lock);
+    unsigned rings = fixture->rings;
+    pthread_mutex_unlock(&fixture->lock);
+    status.sequence = i;
+    assert_int_equal(report(fixture, "app-r1", &status, &outcome), STATUS_OK);
+    assert_true(wait_for(fixture, has_mean, &i));
+    assert_true(wait_for(fixture, has_rung_since, &rings)); /* a row that is not marked does not ring */
+  }
 }
 
 static void plain_renewals_reach_the_live_store_by_themselves(void **state) {
@@ -454,6 +503,7 @@ int main(void) {
       T(patch_merges_and_needs_a_resource),
       T(bounds_of_members_count_exactly),
       T(report_renews_and_its_self_state_is_live_at_once),
+      T(reports_have_the_views_of_the_load_section_and_are_marked),
       T(plain_renewals_reach_the_live_store_by_themselves),
       T(lease_that_ends_takes_its_rows_along),
       T(restart_gives_every_lease_one_period_and_remembers_self_and_sequence),

@@ -15,6 +15,7 @@
 #include "gslb/base/memory.h"
 #include "gslb/base/problem.h"
 #include "gslb/main/exec.h"
+#include "gslb/main/exec_command.h"
 
 #define PATIENCE_MS 10000
 
@@ -91,7 +92,7 @@ static void long_line_is_cut(void **state) {
 
 struct scene {
   pid_t pid;
-  int supervisor, control;
+  int supervisor, control, probe;
   struct channel_message message;
 };
 
@@ -113,6 +114,18 @@ static struct config *make_config(void) {
   struct config *config = config_parse("test.yaml", text, strlen(text), &problems);
   if (!config)
     fail_msg("%s", problems_format(&problems));
+  static const char *const commands[][4] = {{"/bin/sh", "-c", "echo $GSLB_ADDRESS; exit 0", NULL},
+                                            {"/bin/sh", "-c", "echo bad; exit 2", NULL},
+                                            {"/bin/sh", "-c", "sleep 100 & sleep 100", NULL}};
+  static struct config_monitor monitors[3];
+  static const char *const names[] = {"good", "bad", "slow"};
+  for (size_t i = 0; i < 3; i++)
+    monitors[i] = (struct config_monitor){.type = MONITOR_EXEC,
+                                          .name = names[i],
+                                          .timeout_ms = i == 2 ? 100 : 5000,
+                                          .command = commands[i]};
+  config->monitors = monitors;
+  config->monitor_count = 3;
   config->services[config_find_service(config, "fails.example.com")].on_empty = fails;
   config->services[config_find_service(config, "missing.example.com")].on_empty = missing;
   config->services[config_find_service(config, "*.apps.example.com")].on_empty = works;
@@ -121,24 +134,32 @@ static struct config *make_config(void) {
 
 static int set_up(void **state) {
   struct scene *scene = mem_alloc(sizeof *scene);
-  int supervisor[2], control[2];
+  int supervisor[2], control[2], probe[2];
   log_setup("test", LOG_LEVEL_ERROR, false);
   assert_int_equal(channel_pair(supervisor, NULL), STATUS_OK);
   assert_int_equal(channel_pair(control, NULL), STATUS_OK);
+  assert_int_equal(channel_pair(probe, NULL), STATUS_OK);
   struct config *config = make_config();
   fflush(NULL);
   scene->pid = fork();
   assert_true(scene->pid >= 0);
   if (scene->pid == 0) {
-    struct child child = {.config = config, .generation = 1, .channel = supervisor[1], .exec = control[1]};
+    struct child child = {.config = config,
+                          .generation = 1,
+                          .channel = supervisor[1],
+                          .exec = control[1],
+                          .commands = probe[1]};
     close(supervisor[0]);
     close(control[0]);
+    close(probe[0]);
     free(scene);
     exit(exec_run(&child));
   }
   config_free(config);
   close(supervisor[1]);
   close(control[1]);
+  close(probe[1]);
+  scene->probe = probe[0];
   scene->supervisor = supervisor[0];
   scene->control = control[0];
   *state = scene;
@@ -150,6 +171,7 @@ static int tear_down(void **state) {
   int status;
   close(scene->supervisor);
   close(scene->control);
+  close(scene->probe);
   waitpid(scene->pid, &status, 0);
   free(scene);
   return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
@@ -203,6 +225,34 @@ static void on_change_and_unknown_hooks_have_no_result(void **state) {
   await_result(scene, "none.example.com");
 }
 
+static const char *run_monitor(struct scene *scene, const char *name, uint64_t id, enum status expected) {
+  struct pollfd ready = {.fd = scene->probe, .events = POLLIN};
+  scene->message = (struct channel_message){.kind = CHANNEL_RUN, .generation = id};
+  scene->message.length = (size_t)snprintf(scene->message.text, sizeof scene->message.text,
+                                           "%s%cGSLB_ADDRESS=192.0.2.1%cLD_PRELOAD=x%c", name, 0, 0, 0);
+  assert_int_equal(channel_send(scene->probe, &scene->message), STATUS_OK);
+  assert_int_equal(poll(&ready, 1, PATIENCE_MS), 1);
+  assert_int_equal(channel_receive(scene->probe, &scene->message), STATUS_OK);
+  assert_int_equal(scene->message.kind, CHANNEL_RAN);
+  assert_int_equal(scene->message.generation, id);
+  assert_int_equal(scene->message.status, expected);
+  return scene->message.text + strlen(scene->message.text) + 1;
+}
+
+static void monitor_has_its_exit_status_and_last_line(void **state) {
+  struct scene *scene = *state;
+  assert_string_equal(run_monitor(scene, "good", 7, STATUS_OK), "192.0.2.1");
+  assert_string_equal(run_monitor(scene, "bad", 8, STATUS_INVALID), "bad");
+  assert_string_equal(scene->message.text, "exit status 2");
+  run_monitor(scene, "unknown", 9, STATUS_NOTFOUND);
+}
+
+static void monitor_is_killed_with_its_group_at_its_time_out(void **state) {
+  struct scene *scene = *state;
+  run_monitor(scene, "slow", 1, STATUS_TIMEOUT);
+  assert_string_equal(scene->message.text, "killed after 100 ms");
+}
+
 #define EXEC_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
@@ -217,6 +267,8 @@ int main(void) {
       EXEC_TEST(created_service_has_the_command_of_its_pattern),
       EXEC_TEST(command_that_cannot_be_run_has_a_result_too),
       EXEC_TEST(on_change_and_unknown_hooks_have_no_result),
+      EXEC_TEST(monitor_has_its_exit_status_and_last_line),
+      EXEC_TEST(monitor_is_killed_with_its_group_at_its_time_out),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -107,11 +107,12 @@ static void config_bounds_the_united_monitors(void **state) {
   (void)state;
   char text[2048], *at = text;
   at += sprintf(at, "server: {state: s, listen: [127.0.0.1@53]}\nzones: [{name: x, file: f}]\nmonitors:\n");
-  for (int i = 0; i < 9; i++)
+  for (int i = 0; i < 17; i++)
     at += sprintf(at, "- {name: m%d, type: tcp, port: 1}\n", i);
-  sprintf(at, "services:\n- name: a.x\n  monitors: [m0, m1, m2, m3, m4, m5, m6, m7]\n"
-              "  accept: {tokens: [t], monitors: [m0, m8]}\n");
-  assert_only(text, "F:16:35: monitors and accept.monitors name 9 monitors together; at most 8 are allowed\n");
+  sprintf(at, "services:\n- name: a.x\n  monitors: [m0, m1, m2, m3, m4, m5, m6, m7, m8, m9, m10, m11, m12, "
+              "m13, m14, m15]\n"
+              "  accept: {tokens: [t], monitors: [m0, m16]}\n");
+  assert_only(text, "F:24:35: monitors and accept.monitors name 17 monitors together; at most 16 are allowed\n");
 }
 
 static void config_leaves_registrations_the_room_that_members_leave(void **state) {

@@ -154,7 +154,7 @@ static void config_names_the_file_of_each_problem(void **state) {
                  "D/gslb.yaml:1:52: an element of include must be a path\n"
                  "D/gslb.yaml:1:57: an element of include must be a path\n"
                  "D/gslb.yaml:4:1: unknown key \"workers\"; the keys here are include, server, control, keys, zones, "
-                 "sites, networks, monitors, services, peers, parents, publish, mdns\n"
+                 "sites, networks, snmp, monitors, traps, sources, loads, services, peers, parents, publish, mdns\n"
                  "D/b.yaml:2:1: YAML: did not find expected ',' or ']' (while parsing a flow sequence that began at "
                  "line 1, column 8)\n"
                  "D/c.yaml:1:1: an included file must be a mapping, like the main one\n");

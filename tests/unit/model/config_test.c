@@ -57,7 +57,7 @@ static void config_loads_monitors_of_every_type(void **state) {
   assert_int_equal(web->expect_status_count, 1);
   assert_int_equal(web->expect_status[0].first, 200);
   assert_int_equal(web->expect_status[0].last, 200);
-  assert_string_equal(web->expect_body, "ok");
+  assert_string_equal(web->expect.text, "ok");
   assert_int_equal(port->type, MONITOR_TCP);
   assert_int_equal(port->rise, 1);
   assert_null(port->path);
@@ -65,7 +65,7 @@ static void config_loads_monitors_of_every_type(void **state) {
   assert_string_equal(dns->query_name, "probe.example.net");
   assert_int_equal(dns->query_type, 1);
   assert_int_equal(dns->expect_rcode, 0);
-  assert_string_equal(dns->expect_answer, "192.0.2.53");
+  assert_string_equal(dns->expect_answers[0], "192.0.2.53");
   assert_int_equal(dns->rise, 2);
   assert_int_equal(dns->fall, 3);
   config_free(config);
@@ -401,14 +401,16 @@ static void config_reports_monitors_that_contradict_themselves(void **state) {
               "- {name: f, type: dns, port: 53, query: {name: x, type: TYPE255}}\n"
               "- {name: g, type: dns, port: 53, query: {name: x, type: AAAAA}}\n",
               "F:3:56: timeout 1100ms is longer than interval 1s\n"
-              "F:3:64: key \"path\" does not belong to type tcp, only to http\n"
-              "F:3:73: key \"expect\" does not belong to type tcp, only to http, dns\n"
+              "F:3:64: key \"path\" does not belong to type tcp, only to http, https, ftp\n"
+              "F:3:82: key \"status\" does not belong to type tcp, only to http, https\n"
               "F:4:3: missing key \"query\"\n"
-              "F:4:43: key \"status\" does not belong to type dns, only to http\n"
+              "F:4:43: key \"status\" does not belong to type dns, only to http, https\n"
               "F:5:86: answer can only be expected with rcode NOERROR\n"
               "F:5:86: answer to a query of type A must be an IPv4 address\n"
-              "F:6:19: type is \"icmp\", which is none of http, tcp, dns\n"
+              "F:6:19: type is \"icmp\", which is none of http, https, tcp, udp, dns, ping, ftp, snmp, exec, service, "
+              "calculated\n"
               "F:6:31: port is 0; it must be from 1 to 65535\n"
+              "F:6:50: missing key \"name\"\n"
               "F:7:41: path must begin with \"/\" and have printable ASCII without blanks (write others as %20 and "
               "the like)\n"
               "F:7:61: status \"99-x\" is not a list of status codes (100 to 599) such as 200 or 200-299,301\n"
@@ -486,6 +488,9 @@ static void config_help_and_the_reference_have_every_key(void **state) {
   assert_non_null(strstr(help, "server.udp_payload: number from 512 to 4096 bytes; default 1232\n    Largest"));
   assert_non_null(strstr(help, "monitors[].expect.rcode: NOERROR | FORMERR"));
   assert_non_null(strstr(help, "; only with type dns; default NOERROR\n"));
+  assert_non_null(
+      strstr(help, "monitors[].rise: number from 1 to 100; not with type service, calculated; default 2\n"));
+  assert_non_null(strstr(help, "monitors[].idle_factor: decimal number from 1 to 1000; not with"));
   assert_non_null(strstr(help, "services[].members[].addresses[]: IP address; list of 1 to 16; required\n"));
   char *reference = NULL;
   size_t length;

@@ -289,7 +289,7 @@ static void damaged_member_counts_as_not_stored_and_a_newer_one_keeps_the_old(vo
   store_row(fixture->durable, STORE_DB_MEMBERS, bytes_of(&key), (const uint8_t *)"\1x", 2, NULL);
   assert_int_equal(refresh(fixture), STATUS_OK);
   assert_int_equal(app(fixture)->service->member_count, 3);
-  store_row(fixture->durable, STORE_DB_MEMBERS, bytes_of(&key), (const uint8_t *)"\2x", 2, "app.example.com");
+  store_row(fixture->durable, STORE_DB_MEMBERS, bytes_of(&key), (const uint8_t *)"\3x", 2, "app.example.com");
   delete_member(fixture, "app.example.com", "a");
   assert_int_equal(refresh(fixture), STATUS_VERSION);
   assert_int_equal(app(fixture)->service->member_count, 3);

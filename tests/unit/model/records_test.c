@@ -44,6 +44,19 @@ static void health_comes_back_as_it_was(void **state) {
   assert_string_equal(back.reason, "connection refused");
 }
 
+static void load_latch_comes_back_as_it_was(void **state) {
+  (void)state;
+  uint8_t bytes[RECORD_SIZE_MOST];
+  const struct load_latch_record latch = {.over = UINT64_C(0x8000000000000001), .since_ms = -3};
+  struct load_latch_record back = {0};
+  size_t size = load_latch_encode(&latch, bytes);
+  assert_int_equal(load_latch_decode(bytes, size, &back), STATUS_OK);
+  assert_true(back.over == latch.over && back.since_ms == -3);
+  assert_int_equal(load_latch_decode(bytes, size - 1, &back), STATUS_INVALID);
+  bytes[0]++;
+  assert_int_equal(load_latch_decode(bytes, size, &back), STATUS_VERSION);
+}
+
 static void every_kind_fits_at_its_longest(void **state) {
   (void)state;
   uint8_t bytes[RECORD_SIZE_MOST];
@@ -211,12 +224,19 @@ static void override_words_are_understood(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(health_comes_back_as_it_was),           cmocka_unit_test(every_kind_fits_at_its_longest),
-      cmocka_unit_test(layout_on_disk_stays_what_it_is),       cmocka_unit_test(text_without_end_is_cut),
-      cmocka_unit_test(record_cut_anywhere_is_invalid),        cmocka_unit_test(record_with_a_byte_too_many_is_invalid),
-      cmocka_unit_test(unknown_version_is_told_apart),         cmocka_unit_test(choice_outside_its_range_is_invalid),
-      cmocka_unit_test(text_longer_than_its_field_is_invalid), cmocka_unit_test(text_with_a_nul_inside_is_invalid),
-      cmocka_unit_test(keys_are_names_with_a_nul_between),     cmocka_unit_test(longest_names_fit_into_a_key),
+      cmocka_unit_test(health_comes_back_as_it_was),
+      cmocka_unit_test(load_latch_comes_back_as_it_was),
+      cmocka_unit_test(every_kind_fits_at_its_longest),
+      cmocka_unit_test(layout_on_disk_stays_what_it_is),
+      cmocka_unit_test(text_without_end_is_cut),
+      cmocka_unit_test(record_cut_anywhere_is_invalid),
+      cmocka_unit_test(record_with_a_byte_too_many_is_invalid),
+      cmocka_unit_test(unknown_version_is_told_apart),
+      cmocka_unit_test(choice_outside_its_range_is_invalid),
+      cmocka_unit_test(text_longer_than_its_field_is_invalid),
+      cmocka_unit_test(text_with_a_nul_inside_is_invalid),
+      cmocka_unit_test(keys_are_names_with_a_nul_between),
+      cmocka_unit_test(longest_names_fit_into_a_key),
       cmocka_unit_test(override_words_are_understood),
   };
   return cmocka_run_group_tests_name("records", tests, NULL, NULL);

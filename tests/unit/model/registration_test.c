@@ -129,11 +129,27 @@ static void member_comes_back_with_addresses_and_labels(void **state) {
   for (size_t i = 0; i < REGISTRATION_LABELS_MOST; i++)
     assert_string_equal(back.txt[i], labels[i]);
   assert_null(back.txt[REGISTRATION_LABELS_MOST]);
+  assert_null(back.utilization_url);
   free(bytes);
   record.txt = NULL;
+  record.utilization_url = "http://192.0.2.1:9100/load";
   bytes = member_encode(&record, &size);
   assert_int_equal(member_decode(bytes, size, &scratch, &back), STATUS_OK);
   assert_null(back.txt);
+  assert_string_equal(back.utilization_url, record.utilization_url);
+  free(bytes);
+}
+
+static void member_of_version_1_has_no_url(void **state) {
+  (void)state;
+  struct member_record record = a_member(), back;
+  size_t size;
+  uint8_t *bytes = member_encode(&record, &size);
+  bytes[0] = 1;
+  assert_int_equal(member_decode(bytes, size, &scratch, &back), STATUS_INVALID);
+  assert_int_equal(member_decode(bytes, size - 2, &scratch, &back), STATUS_OK); /* without the URL's length */
+  assert_string_equal(back.site, record.site);
+  assert_null(back.utilization_url);
   free(bytes);
 }
 
@@ -177,22 +193,6 @@ static void number_that_is_not_finite_is_invalid(void **state) {
   assert_int_equal(lease_decode(bytes, lease_encode(&record, bytes), &back), STATUS_INVALID);
   record.utilization = NAN;
   assert_int_equal(lease_decode(bytes, lease_encode(&record, bytes), &back), STATUS_INVALID);
-}
-
-static void metrics_come_back_as_they_were(void **state) {
-  (void)state;
-  struct metrics_record record = {.at_ms = 9, .count = REGISTRATION_METRICS_MOST}, back;
-  for (size_t i = 0; i < REGISTRATION_METRICS_MOST; i++) {
-    fill(record.values[i].name, i + 1);
-    record.values[i].value = -1.5 * (double)i;
-  }
-  size_t size;
-  uint8_t *bytes = metrics_encode(&record, &size);
-  assert_int_equal(metrics_decode(bytes, size, &back), STATUS_OK);
-  assert_int_equal(back.count, REGISTRATION_METRICS_MOST);
-  assert_true(back.at_ms == 9 && back.values[63].value == -94.5);
-  assert_string_equal(back.values[63].name, record.values[63].name);
-  free(bytes);
 }
 
 static struct token_record *a_token(void) {
@@ -262,10 +262,6 @@ static enum status decode_lease(const uint8_t *data, size_t size) {
   struct lease_record out;
   return lease_decode(data, size, &out);
 }
-static enum status decode_metrics(const uint8_t *data, size_t size) {
-  struct metrics_record out;
-  return metrics_decode(data, size, &out);
-}
 static enum status decode_token(const uint8_t *data, size_t size) {
   struct token_record out;
   return token_decode(data, size, &out);
@@ -321,10 +317,6 @@ static void truncated_longer_and_unknown_records_are_refused(void **state) {
   labels[3] = NULL;
   bytes = member_encode(&member, &size);
   expect_strict(bytes, size, decode_member);
-  free(bytes);
-  struct metrics_record metrics = {.count = 2, .values = {{"cpu_utilization", 0.5}, {"eps", 3}}};
-  bytes = metrics_encode(&metrics, &size);
-  expect_strict(bytes, size, decode_metrics);
   free(bytes);
   struct token_record *token = a_token();
   token->resource_count = token->service_count = 2;
@@ -427,10 +419,10 @@ int main(void) {
       cmocka_unit_test(resource_comes_back_with_its_document),
       cmocka_unit_test(document_over_its_bound_is_invalid),
       cmocka_unit_test(member_comes_back_with_addresses_and_labels),
+      cmocka_unit_test(member_of_version_1_has_no_url),
       cmocka_unit_test(member_without_a_proper_address_is_invalid),
       cmocka_unit_test(lease_comes_back_as_it_was),
       cmocka_unit_test(number_that_is_not_finite_is_invalid),
-      cmocka_unit_test(metrics_come_back_as_they_were),
       cmocka_unit_test(token_comes_back_as_it_was),
       cmocka_unit_test(balancer_and_leave_come_back_at_their_longest),
       cmocka_unit_test(truncated_longer_and_unknown_records_are_refused),

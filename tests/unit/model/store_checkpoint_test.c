@@ -42,7 +42,8 @@ static void checkpoint_brings_leases_and_metrics_but_not_who_is_alive(void **sta
   struct fixture *fixture = *state;
   assert_int_equal(open_store(fixture, STORE_LIVE, STORE_CREATE), STATUS_OK);
   put(fixture, STORE_DB_LEASES, "app-r1", "lease");
-  put(fixture, STORE_DB_METRICS_AGENT, "app-r1", "report");
+  for (enum store_db db = STORE_DB_METRICS_AGENT; db <= STORE_DB_METRICS_UTILIZATION; db++)
+    put(fixture, db, "app-r1", "report");
   put(fixture, STORE_DB_BALANCERS, "lb1", "alive");
   assert_int_equal(store_checkpoint(fixture->store, fixture->directory, 1000, &fixture->err), STATUS_OK);
   int64_t taken = 0;
@@ -54,7 +55,8 @@ static void checkpoint_brings_leases_and_metrics_but_not_who_is_alive(void **sta
   put(fixture, STORE_DB_BALANCERS, "lb2", "alive"); /* found out anew, which does not make the store newer */
   assert_int_equal(store_restore(fixture->directory, fixture->store, &taken, &fixture->err), STATUS_OK);
   assert_true(holds(fixture, STORE_DB_LEASES, "app-r1", "lease"));
-  assert_true(holds(fixture, STORE_DB_METRICS_AGENT, "app-r1", "report"));
+  for (enum store_db db = STORE_DB_METRICS_AGENT; db <= STORE_DB_METRICS_UTILIZATION; db++)
+    assert_true(holds(fixture, db, "app-r1", "report"));
   assert_false(holds(fixture, STORE_DB_BALANCERS, "lb1", "alive"));
   assert_true(holds(fixture, STORE_DB_BALANCERS, "lb2", "alive"));
 }

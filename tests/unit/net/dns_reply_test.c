@@ -92,6 +92,58 @@ static void other_types_are_compared_as_hexadecimal(void **state) {
   assert_false(has(257, data, sizeof data, "c0000235"));
 }
 
+/* a.b with two A records, a SOA and two RRSIG, one of which covers A */
+static const uint8_t several[] = {0,    0,   0x81, 0x80, 0,    1,    0, 5,    0,    0,  0,  0,   1,    'a',
+                                  1,    'b', 0,    0,    1,    0,    1, /* question */
+                                  0xc0, 12,  0,    1,    0,    1,    0, 0,    0,    60, 0,  4,   192,  0,
+                                  2,    1, /* A */
+                                  0xc0, 12,  0,    1,    0,    1,    0, 0,    0,    60, 0,  4,   192,  0,
+                                  2,    2, /* A */
+                                  0xc0, 12,  0,    6,    0,    1,    0, 0,    0,    60, 0,  24,  0xc0, 12,
+                                  0xc0, 14,  0xff, 0xff, 0xff, 0xf0, /* SOA */
+                                  0,    0,   0,    1,    0,    0,    0, 1,    0,    0,  0,  1,   0,    0,
+                                  0,    1,   0xc0, 12,   0,    46,   0, 1,    0,    0,  0,  60,  0,    19,
+                                  0,    1,   13,   2,    0,    0,    0, 60,   0x6a, 0,  0,  100, /* RRSIG A */
+                                  0x69, 0,   0,    0,    0,    7,    0, 0xc0, 12,   0,  46, 0,   1,    0,
+                                  0,    0,   60,   0,    19,   0,    6, 13,   2,    0,  0,  0,   60,   0x60,
+                                  0,    0,   0, /* RRSIG SOA */
+                                  0x50, 0,   0,    0,    0,    7,    0};
+
+static void whole_answer_has_all_and_no_other(void **state) {
+  (void)state;
+  static const char *const both[] = {"192.0.2.2", "192.0.2.1", NULL}, *const one[] = {"192.0.2.1", NULL};
+  static const char *const more[] = {"192.0.2.1", "192.0.2.2", "192.0.2.3", NULL};
+  assert_true(dns_reply_has_whole(several, sizeof several, 1, both));
+  assert_false(dns_reply_has_whole(several, sizeof several, 1, one));
+  assert_false(dns_reply_has_whole(several, sizeof several, 1, more));
+  for (size_t cut = 0; cut < sizeof several; cut++)
+    assert_false(dns_reply_has_whole(several, cut, 1, both));
+}
+
+static void serials_compare_around_their_end(void **state) {
+  (void)state;
+  uint32_t serial = 0;
+  assert_int_equal(dns_reply_serial(several, sizeof several, &serial), STATUS_OK);
+  assert_int_equal(serial, 0xfffffff0u);
+  assert_true(dns_serial_is_older(serial, 5));
+  assert_false(dns_serial_is_older(5, serial));
+  assert_false(dns_serial_is_older(5, 5));
+  assert_int_equal(dns_reply_serial(several, 53, &serial), STATUS_NODATA);
+}
+
+static void signatures_end_around_now(void **state) {
+  (void)state;
+  int64_t until_s = 0;
+  assert_int_equal(dns_reply_signed_until(several, sizeof several, 1, 0x6a000000, &until_s), STATUS_OK);
+  assert_int_equal(until_s, 0x6a000064);
+  assert_int_equal(dns_reply_signed_until(several, sizeof several, 6, 0x6a000000, &until_s), STATUS_OK);
+  assert_int_equal(until_s, 0x60000000);
+  /* after 2106 */
+  assert_int_equal(dns_reply_signed_until(several, sizeof several, 1, 0x16a000000, &until_s), STATUS_OK);
+  assert_int_equal(until_s, 0x16a000064);
+  assert_int_equal(dns_reply_signed_until(several, sizeof several, 16, 0x6a000000, &until_s), STATUS_NODATA);
+}
+
 static void pointer_loop_is_no_record(void **state) {
   (void)state;
   static const uint8_t loop[] = {0xc0, 33};
@@ -156,6 +208,9 @@ int main(void) {
       cmocka_unit_test(text_is_compared_by_its_bytes),
       cmocka_unit_test(other_types_are_compared_as_hexadecimal),
       cmocka_unit_test(pointer_loop_is_no_record),
+      cmocka_unit_test(whole_answer_has_all_and_no_other),
+      cmocka_unit_test(serials_compare_around_their_end),
+      cmocka_unit_test(signatures_end_around_now),
       cmocka_unit_test(counts_that_lie_end_at_the_message),
       cmocka_unit_test(rcode_is_read_from_responses_alone),
       cmocka_unit_test(addresses_of_a_name_come_from_any_section),

@@ -109,6 +109,69 @@ static void redirect_is_not_followed(void **state) {
   assert_int_equal(scene->status, 302);
 }
 
+static void redirect_stays_at_the_address_whatever_host_it_names(void **state) {
+  struct scene *scene = *state;
+  char text[256];
+  snprintf(text, sizeof text,
+           "HTTP/1.1 302 Found\r\nLocation: http://elsewhere.example.net:%u/next?a=1\r\nContent-Length: 0\r\n\r\n",
+           scene->peer.addr.port);
+  answer(scene, text);
+  struct http_request request = request_to(scene->peer.addr);
+  request.redirects = 2;
+  get(scene, request);
+  assert_int_equal(scene->outcome, NET_PROTOCOL); /* it never ends, so the bound is met */
+  assert_memory_equal(scene->peer.request, "GET /next?a=1 HTTP/1.1\r\n", 24);
+  assert_non_null(strstr(scene->peer.request, "\r\nHost: elsewhere.example.net:"));
+}
+
+static void redirect_within_the_host_keeps_its_name(void **state) {
+  struct scene *scene = *state;
+  answer(scene, "HTTP/1.1 301 Moved\r\nLocation: /other\r\nContent-Length: 0\r\n\r\n");
+  struct http_request request = request_to(scene->peer.addr);
+  request.redirects = 1;
+  get(scene, request);
+  assert_memory_equal(scene->peer.request, "GET /other HTTP/1.1\r\n", 21);
+  assert_non_null(strstr(scene->peer.request, "\r\nHost: www.example.com\r\n"));
+}
+
+static void redirect_to_another_protocol_is_not_followed(void **state) {
+  struct scene *scene = *state;
+  answer(scene, "HTTP/1.1 302 Found\r\nLocation: ftp://127.0.0.1/\r\nContent-Length: 0\r\n\r\n");
+  struct http_request request = request_to(scene->peer.addr);
+  request.redirects = 3;
+  get(scene, request);
+  assert_int_equal(scene->outcome, NET_PROTOCOL);
+}
+
+static void time_out_tells_the_phase(void **state) {
+  struct scene *scene = *state;
+  struct http_request request = request_to(scene->peer.addr);
+  scene->peer.keeps_open = true;
+  request.timeout_ms = 60;
+  request.is_tls = true;
+  get(scene, request);
+  assert_int_equal(scene->outcome, NET_TIMEOUT_TLS);
+  request.is_tls = false;
+  get(scene, request);
+  assert_int_equal(scene->outcome, NET_TIMEOUT_ANSWER);
+  answer(scene, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nok");
+  get(scene, request);
+  assert_int_equal(scene->outcome, NET_TIMEOUT_BODY);
+  answer(scene, "HTTP/1.1 200 OK\r\nContent-Le");
+  get(scene, request);
+  assert_int_equal(scene->outcome, NET_TIMEOUT_BODY);
+}
+
+static void http_1_is_no_answer_when_http_2_is_wanted(void **state) {
+  struct scene *scene = *state;
+  answer(scene, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+  struct http_request request = request_to(scene->peer.addr);
+  request.is_http2 = true;
+  get(scene, request);
+  assert_int_not_equal(scene->outcome, NET_ANSWERED);
+  assert_memory_equal(scene->peer.request, "PRI * HTTP/2.0", 14);
+}
+
 static void proxy_of_the_environment_is_ignored(void **state) {
   struct scene *scene = *state;
   setenv("http_proxy", "http://127.0.0.1:1", 1);
@@ -146,6 +209,30 @@ static void endless_head_breaks_the_protocol(void **state) {
   free(text);
 }
 
+static void endless_header_line_breaks_the_protocol(void **state) {
+  struct scene *scene = *state;
+  size_t size = 200000; /* beyond libcurl's own bound of a line */
+  char *text = malloc(size);
+  size_t used = (size_t)sprintf(text, "HTTP/1.1 200 OK\r\nX-Filling: ");
+  memset(text + used, 'x', size - used);
+  scene->peer.answer = text;
+  scene->peer.answer_size = size;
+  scene->peer.keeps_open = true;
+  get(scene, request_to(scene->peer.addr));
+  assert_int_equal(scene->outcome, NET_PROTOCOL);
+  assert_string_equal(scene->detail, "header fields too long");
+  free(text);
+}
+
+static void connection_closed_in_the_handshake_is_told(void **state) {
+  struct scene *scene = *state;
+  scene->peer.keeps_open = false;
+  struct http_request request = request_to(scene->peer.addr);
+  request.is_tls = true;
+  get(scene, request);
+  assert_int_equal(scene->outcome, NET_CLOSED);
+}
+
 static void refusal_is_told_at_once(void **state) {
   struct scene *scene = *state;
   int64_t before_ms = mono_now_ms();
@@ -180,6 +267,9 @@ static void connection_that_hangs_ends_at_the_time_out(void **state) {
   }
   struct http_request request = request_to(scene->peer.addr);
   request.timeout_ms = 60;
+  get(scene, request);
+  assert_int_equal(scene->outcome, NET_TIMEOUT_CONNECT);
+  request.is_tls = true;
   get(scene, request);
   assert_int_equal(scene->outcome, NET_TIMEOUT_CONNECT);
   for (int i = 0; i < 4; i++)
@@ -331,7 +421,11 @@ static void tls_verifies_authority_and_name(void **state) {
   assert_string_equal(scene->body, "GET /health tls <> ");
   request.host = "lb2.example.com";
   get(scene, request);
-  assert_int_equal(scene->outcome, NET_PROTOCOL);
+  assert_int_equal(scene->outcome, NET_NAME);
+  request.server_name = "lb1.example.com";
+  get(scene, request);
+  assert_int_equal(scene->status, 200);
+  request.server_name = NULL;
   request.is_unverified = true;
   get(scene, request);
   assert_int_equal(scene->status, 200);
@@ -339,10 +433,10 @@ static void tls_verifies_authority_and_name(void **state) {
   request.host = "lb1.example.com";
   request.ca = stranger;
   get(scene, request);
-  assert_int_equal(scene->outcome, NET_PROTOCOL);
+  assert_int_equal(scene->outcome, NET_CERTIFICATE);
   request.ca = NULL;
   get(scene, request);
-  assert_int_equal(scene->outcome, NET_PROTOCOL);
+  assert_int_equal(scene->outcome, NET_CERTIFICATE);
   request.ca = "/nonexistent";
   get(scene, request);
   assert_int_equal(scene->outcome, NET_LOCAL);
@@ -360,9 +454,16 @@ int main(void) {
       HTTP_TEST(answer_comes_with_status_and_body),
       HTTP_TEST(ipv6_address_is_reached),
       HTTP_TEST(redirect_is_not_followed),
+      HTTP_TEST(redirect_stays_at_the_address_whatever_host_it_names),
+      HTTP_TEST(redirect_within_the_host_keeps_its_name),
+      HTTP_TEST(redirect_to_another_protocol_is_not_followed),
+      HTTP_TEST(time_out_tells_the_phase),
+      HTTP_TEST(http_1_is_no_answer_when_http_2_is_wanted),
       HTTP_TEST(proxy_of_the_environment_is_ignored),
       HTTP_TEST(body_is_cut_at_its_bound),
       HTTP_TEST(endless_head_breaks_the_protocol),
+      HTTP_TEST(endless_header_line_breaks_the_protocol),
+      HTTP_TEST(connection_closed_in_the_handshake_is_told),
       HTTP_TEST(refusal_is_told_at_once),
       HTTP_TEST(silence_ends_at_the_time_out),
       HTTP_TEST(connection_that_hangs_ends_at_the_time_out),

@@ -467,7 +467,7 @@ static void renewal_is_for_new_connections(void **state) {
                              certificate_path(&estate.made, "stranger", ca)};
   assert_int_equal(http_server_renew_tls(scene->at.server, &renewed, &err), STATUS_OK);
   assert_int_equal(ask(&estate, scene, "ca", NULL, true)->status, 200); /* on the kept connection */
-  assert_int_equal(ask(&estate, scene, "ca", NULL, false)->outcome, NET_PROTOCOL);
+  assert_int_equal(ask(&estate, scene, "ca", NULL, false)->outcome, NET_CERTIFICATE);
   assert_string_equal(ask(&estate, scene, "stranger", "forged", false)->body, "GET /who tls <web-1.example.com> ");
 
   renewed.key = scene->tls.key;

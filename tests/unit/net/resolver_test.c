@@ -57,7 +57,7 @@ static void done(void *context, const struct resolver_reply *reply) {
 }
 
 static void ask(struct scene *scene, struct addr server, const char *name, int64_t timeout_ms) {
-  struct resolver_question question = {server, name, 1, timeout_ms};
+  struct resolver_question question = {server, name, 1, timeout_ms, false};
   scene->left = 1;
   resolver_ask(scene->resolver, &question, done, scene);
   assert_int_equal(scene->left, 1);
@@ -150,7 +150,7 @@ static void unusable_name_fails_in_the_next_turn(void **state) {
 
 static void cancelled_query_is_silent(void **state) {
   struct scene *scene = *state;
-  struct resolver_question question = {scene->peer.addr, "a.b", 1, 2000};
+  struct resolver_question question = {scene->peer.addr, "a.b", 1, 2000, false};
   answer(scene, good, sizeof good);
   scene->left = 1;
   resolver_cancel(resolver_ask(scene->resolver, &question, done, scene));
@@ -161,7 +161,7 @@ static void cancelled_query_is_silent(void **state) {
 
 static void many_run_at_once(void **state) {
   struct scene *scene = *state;
-  struct resolver_question question = {peer_nobody(SOCK_DGRAM), "a.b", 1, 2000};
+  struct resolver_question question = {peer_nobody(SOCK_DGRAM), "a.b", 1, 2000, false};
   for (int round = 0; round < 3; round++) {
     scene->left = 300;
     for (int i = 0; i < 300; i++)

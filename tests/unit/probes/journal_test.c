@@ -13,12 +13,17 @@
 #include "gslb/model/store.h"
 #include "probes/journal.h"
 
+struct row {
+  struct journal_item item;
+  struct health_record record;
+};
+
 struct scene {
   char directory[64];
   struct loop *loop;
   struct house house;
   struct journal *journal;
-  struct journal_item item;
+  struct row row;
   uint64_t sequence;
   int marks, rows;
   char marked[64];
@@ -34,13 +39,20 @@ static int make_board(void **state) {
   return board_create(&board, &bell, &fd, NULL) != STATUS_OK;
 }
 
-static void name_item(struct journal_item *item, const char *service, const char *member) {
+static uint8_t *encode(const struct journal_item *item, size_t *size) {
+  const struct row *row = (const struct row *)(const void *)item;
+  uint8_t *bytes = calloc(1, RECORD_SIZE_MOST);
+  *size = health_encode(&row->record, bytes);
+  return bytes;
+}
+
+static void name_row(struct row *row, const char *service, const char *member) {
   struct addr addr;
   addr_parse("127.0.0.11", &addr);
-  *item = (struct journal_item){0};
-  record_key_probe(service, member, &addr, "web", &item->key);
-  item->record.state = HEALTH_UP;
-  item->record.last_ms = 7;
+  *row = (struct row){.item = {.db = STORE_DB_HEALTH, .encode = encode}};
+  record_key_probe(service, member, &addr, "web", &row->item.key);
+  row->record.state = HEALTH_UP;
+  row->record.last_ms = 7;
 }
 
 static int set_up(void **state) {
@@ -50,7 +62,7 @@ static int set_up(void **state) {
   scene->loop = loop_new();
   scene->house = house_start(0);
   scene->journal = journal_new(scene->directory, scene->loop, &scene->house, board, &bell);
-  name_item(&scene->item, "www.example.com", "fra-1");
+  name_row(&scene->row, "www.example.com", "fra-1");
   *state = scene;
   return 0;
 }
@@ -81,17 +93,16 @@ static void open_journal(struct scene *scene) {
     fail_msg("%s", err.text);
 }
 
-static void take_row(void *context, const struct record_key *key, const struct health_record *record) {
+static void take_row(void *context, const struct record_key *key, struct store_bytes value) {
   (void)key;
   struct scene *scene = context;
   scene->rows++;
-  assert_non_null(record);
-  scene->seen = *record;
+  assert_int_equal(health_decode(value.data, value.size, &scene->seen), STATUS_OK);
 }
 
 static int count_rows(struct scene *scene) {
   scene->rows = 0;
-  assert_int_equal(journal_read(scene->journal, take_row, scene, NULL), STATUS_OK);
+  assert_int_equal(journal_read(scene->journal, STORE_DB_HEALTH, take_row, scene, NULL), STATUS_OK);
   return scene->rows;
 }
 
@@ -103,7 +114,7 @@ static void take_mark(void *context, const char *service) {
 
 /* Closes the journal's store for a look from another handle, since one process must not open it twice. */
 static int count_marks(struct scene *scene) {
-  journal_withdraw(scene->journal, &scene->item);
+  journal_withdraw(scene->journal, &scene->row.item);
   journal_free(scene->journal);
   struct store *store;
   struct store_txn *txn;
@@ -129,9 +140,9 @@ static void news_is_marked_and_rings_the_bell(void **state) {
   struct scene *scene = *state;
   open_journal(scene);
   bell_rang();
-  journal_put(scene->journal, &scene->item, true);
+  journal_put(scene->journal, &scene->row.item, true);
   assert_true(journal_flush(scene->journal));
-  assert_int_equal(scene->item.pending, JOURNAL_WRITTEN);
+  assert_int_equal(scene->row.item.pending, JOURNAL_WRITTEN);
   assert_true(bell_rang());
   assert_int_equal(count_rows(scene), 1);
   assert_int_equal(scene->seen.state, HEALTH_UP);
@@ -143,7 +154,7 @@ static void routine_is_written_without_mark_or_bell(void **state) {
   struct scene *scene = *state;
   open_journal(scene);
   bell_rang();
-  journal_put(scene->journal, &scene->item, false);
+  journal_put(scene->journal, &scene->row.item, false);
   assert_true(journal_flush(scene->journal));
   assert_false(bell_rang());
   assert_int_equal(count_rows(scene), 1);
@@ -153,10 +164,10 @@ static void routine_is_written_without_mark_or_bell(void **state) {
 static void routine_after_news_keeps_the_mark_and_the_newest_value(void **state) {
   struct scene *scene = *state;
   open_journal(scene);
-  journal_put(scene->journal, &scene->item, false);
-  journal_put(scene->journal, &scene->item, true);
-  scene->item.record.last_ms = 9;
-  journal_put(scene->journal, &scene->item, false);
+  journal_put(scene->journal, &scene->row.item, false);
+  journal_put(scene->journal, &scene->row.item, true);
+  scene->row.record.last_ms = 9;
+  journal_put(scene->journal, &scene->row.item, false);
   assert_true(journal_flush(scene->journal));
   assert_int_equal(count_rows(scene), 1);
   assert_int_equal(scene->seen.last_ms, 9);
@@ -165,13 +176,13 @@ static void routine_after_news_keeps_the_mark_and_the_newest_value(void **state)
 
 static void one_service_is_marked_once_a_batch(void **state) {
   struct scene *scene = *state;
-  struct journal_item items[3];
+  struct row items[3];
   open_journal(scene);
-  name_item(&items[0], "a.example.com", "m1");
-  name_item(&items[1], "a.example.com", "m2");
-  name_item(&items[2], "b.example.com", "m1");
+  name_row(&items[0], "a.example.com", "m1");
+  name_row(&items[1], "a.example.com", "m2");
+  name_row(&items[2], "b.example.com", "m1");
   for (int i = 0; i < 3; i++)
-    journal_put(scene->journal, &items[i], true);
+    journal_put(scene->journal, &items[i].item, true);
   assert_true(journal_flush(scene->journal));
   assert_int_equal(count_marks(scene), 2);
 }
@@ -179,9 +190,9 @@ static void one_service_is_marked_once_a_batch(void **state) {
 static void results_wait_for_the_store(void **state) {
   struct scene *scene = *state;
   assert_int_not_equal(journal_open(scene->journal, NULL), STATUS_OK);
-  journal_put(scene->journal, &scene->item, true);
+  journal_put(scene->journal, &scene->row.item, true);
   assert_false(journal_flush(scene->journal));
-  assert_int_equal(scene->item.pending, JOURNAL_NEWS);
+  assert_int_equal(scene->row.item.pending, JOURNAL_NEWS);
   open_journal(scene);
   assert_true(journal_flush(scene->journal));
   assert_int_equal(count_rows(scene), 1);
@@ -190,10 +201,10 @@ static void results_wait_for_the_store(void **state) {
 static void deleted_row_is_gone_and_marked(void **state) {
   struct scene *scene = *state;
   open_journal(scene);
-  journal_put(scene->journal, &scene->item, false);
+  journal_put(scene->journal, &scene->row.item, false);
   assert_true(journal_flush(scene->journal));
-  journal_delete(scene->journal, &scene->item.key);
-  journal_delete(scene->journal, &scene->item.key);
+  journal_delete(scene->journal, STORE_DB_HEALTH, &scene->row.item.key);
+  journal_delete(scene->journal, STORE_DB_HEALTH, &scene->row.item.key);
   assert_true(journal_flush(scene->journal));
   assert_int_equal(count_rows(scene), 0);
   assert_int_equal(count_marks(scene), 1);
@@ -202,8 +213,8 @@ static void deleted_row_is_gone_and_marked(void **state) {
 static void withdrawn_item_is_not_written(void **state) {
   struct scene *scene = *state;
   open_journal(scene);
-  journal_put(scene->journal, &scene->item, true);
-  journal_withdraw(scene->journal, &scene->item);
+  journal_put(scene->journal, &scene->row.item, true);
+  journal_withdraw(scene->journal, &scene->row.item);
   assert_true(journal_flush(scene->journal));
   assert_int_equal(count_rows(scene), 0);
 }
@@ -211,13 +222,13 @@ static void withdrawn_item_is_not_written(void **state) {
 static void more_than_a_batch_is_written(void **state) {
   struct scene *scene = *state;
   enum { MANY = 3 * JOURNAL_BATCH_MOST / 2 };
-  struct journal_item *items = calloc(MANY, sizeof *items);
+  struct row *items = calloc(MANY, sizeof *items);
   open_journal(scene);
   for (int i = 0; i < MANY; i++) {
     char member[16];
     snprintf(member, sizeof member, "m%d", i);
-    name_item(&items[i], "www.example.com", member);
-    journal_put(scene->journal, &items[i], i % 2 == 0);
+    name_row(&items[i], "www.example.com", member);
+    journal_put(scene->journal, &items[i].item, i % 2 == 0);
   }
   assert_true(journal_flush(scene->journal));
   assert_int_equal(count_rows(scene), MANY);
@@ -231,16 +242,16 @@ static void stop_loop(void *context) {
 static void loop_writes_news_in_its_next_turn(void **state) {
   struct scene *scene = *state;
   open_journal(scene);
-  struct journal_item calm;
-  name_item(&calm, "www.example.com", "fra-2");
+  struct row calm;
+  name_row(&calm, "www.example.com", "fra-2");
   struct loop_timer *timer = loop_timer_new(scene->loop, stop_loop, scene->loop);
-  journal_put(scene->journal, &calm, false);
-  assert_int_equal(calm.pending, JOURNAL_CALM);
-  journal_put(scene->journal, &scene->item, true);
+  journal_put(scene->journal, &calm.item, false);
+  assert_int_equal(calm.item.pending, JOURNAL_CALM);
+  journal_put(scene->journal, &scene->row.item, true);
   loop_timer_after(timer, 1);
   loop_run(scene->loop);
-  assert_int_equal(scene->item.pending, JOURNAL_WRITTEN);
-  assert_int_equal(calm.pending, JOURNAL_WRITTEN);
+  assert_int_equal(scene->row.item.pending, JOURNAL_WRITTEN);
+  assert_int_equal(calm.item.pending, JOURNAL_WRITTEN);
   loop_timer_free(timer);
 }
 

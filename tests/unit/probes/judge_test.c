@@ -8,8 +8,8 @@
 
 #include "probes/judge.h"
 
-static const struct probe_result good = {PROBE_PASSED, 800, "status 200"};
-static const struct probe_result bad = {PROBE_REFUSED, 50, "connection refused"};
+static const struct probe_result good = {PROBE_PASSED, 800, 0, "status 200"};
+static const struct probe_result bad = {PROBE_REFUSED, 50, 0, "connection refused"};
 
 static void first_passing_result_makes_unknown_up(void **state) {
   (void)state;
@@ -64,7 +64,7 @@ static void health_falls_at_fall_count(void **state) {
 
 static void health_rises_only_after_rise_passes_in_a_row(void **state) {
   (void)state;
-  struct health_record record = {.state = HEALTH_DOWN};
+  struct health_record record = {.state = HEALTH_DOWN, .last_ms = 1};
   assert_int_equal(judge_result(&record, &good, 1000, 2, 2), JUDGE_NEARNESS);
   assert_int_equal(judge_result(&record, &bad, 2000, 2, 2), JUDGE_NEARNESS);
   assert_int_equal(record.streak, 0);
@@ -105,10 +105,20 @@ static void mean_round_trip_moves_by_an_eighth(void **state) {
   assert_int_equal(record.rtt_mean_us, 800);
 }
 
+static void state_to_start_with_gives_way_to_the_first_passing_result(void **state) {
+  (void)state;
+  struct health_record down = {.state = HEALTH_DOWN}, up = {.state = HEALTH_UP};
+  assert_int_equal(judge_result(&down, &good, 1000, 3, 2), JUDGE_STATE);
+  assert_int_equal(down.state, HEALTH_UP);
+  assert_int_equal(judge_result(&up, &bad, 1000, 3, 2), JUDGE_NEARNESS);
+  assert_int_equal(judge_result(&up, &bad, 2000, 3, 2), JUDGE_STATE);
+  assert_int_equal(up.state, HEALTH_DOWN);
+}
+
 static void round_trip_of_zero_counts_as_one(void **state) {
   (void)state;
   struct health_record record = {0};
-  struct probe_result result = {PROBE_PASSED, 0, "connected"};
+  struct probe_result result = {PROBE_PASSED, 0, 0, "connected"};
   judge_result(&record, &result, 1, 1, 1);
   assert_int_equal(record.rtt_us, 1);
   assert_int_equal(record.rtt_mean_us, 1);
@@ -120,11 +130,11 @@ static void long_text_is_cut_between_characters(void **state) {
   char wide[120];
   memset(wide, 'x', 94);
   memcpy(wide + 94, "\xc3\xa9\xc3\xa9", 5);
-  probe_result_set(&result, PROBE_UNEXPECTED, "%s", wide);
+  probe_result_set(&result, PROBE_NO_MATCH, "%s", wide);
   assert_int_equal(strlen(result.text), 94);
   wide[93] = '\xc3';
   memcpy(wide + 94, "\xa9", 2);
-  probe_result_set(&result, PROBE_UNEXPECTED, "%s", wide);
+  probe_result_set(&result, PROBE_NO_MATCH, "%s", wide);
   assert_int_equal(strlen(result.text), 95);
 }
 
@@ -149,6 +159,7 @@ int main(void) {
       cmocka_unit_test(lowered_fall_count_takes_effect_at_next_failure),
       cmocka_unit_test(mean_round_trip_moves_by_an_eighth),
       cmocka_unit_test(round_trip_of_zero_counts_as_one),
+      cmocka_unit_test(state_to_start_with_gives_way_to_the_first_passing_result),
       cmocka_unit_test(long_text_is_cut_between_characters),
       cmocka_unit_test(unreachable_tells_the_detail_and_refusal_does_not),
   };

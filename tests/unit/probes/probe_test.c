@@ -8,6 +8,9 @@
 #include <cmocka.h>
 
 #include "gslb/base/clock.h"
+#include "gslb/model/channel.h"
+#include "probes/commands.h"
+#include "probes/pinger.h"
 #include "probes/probe.h"
 #include "tests/unit/net/peer.h"
 
@@ -24,12 +27,15 @@ static int set_up(void **state) {
   struct scene *scene = calloc(1, sizeof *scene);
   scene->tools.loop = loop_new();
   scene->tools.http = http_client_new(scene->tools.loop);
+  scene->tools.ftp = ftp_client_new(scene->tools.loop);
   scene->tools.resolver = resolver_new(scene->tools.loop);
+  scene->tools.pinger = pinger_new(scene->tools.loop, (const int[]){-1, -1});
   scene->ranges[0] = (struct status_range){200, 200};
   scene->ranges[1] = (struct status_range){301, 303};
   scene->monitor = (struct config_monitor){
       .timeout_ms = 2000,
       .path = "/health",
+      .body_most = 65536,
       .expect_status = scene->ranges,
       .expect_status_count = 2,
       .query_name = "a.b",
@@ -45,9 +51,20 @@ static int tear_down(void **state) {
     peer_close(&scene->peer);
   http_client_free(scene->tools.http);
   resolver_free(scene->tools.resolver);
+  ftp_client_free(scene->tools.ftp);
+  pinger_free(scene->tools.pinger);
+  commands_free(scene->tools.commands);
+  match_free(scene->monitor.expect.match);
   loop_free(scene->tools.loop);
   free(scene);
   return 0;
+}
+
+static void expect(struct scene *scene, const char *text, bool is_regex, bool is_inverted) {
+  struct config_expectation *expectation = &scene->monitor.expect;
+  match_free(expectation->match);
+  *expectation = (struct config_expectation){.text = text, .is_regex = is_regex, .is_inverted = is_inverted};
+  assert_int_equal(match_new(text, is_regex, &expectation->match, NULL), STATUS_OK);
 }
 
 static void done(void *context, const struct probe_result *result) {
@@ -58,7 +75,7 @@ static void done(void *context, const struct probe_result *result) {
 }
 
 static void probe_at(struct scene *scene, enum monitor_type type, struct addr address) {
-  struct probe_target target = {&scene->monitor, "www.example.com", address};
+  struct probe_target target = {NULL, &scene->monitor, "www.example.com", address};
   scene->results = 0;
   scene->monitor.type = type;
   probe_kind_of(type)->start(&scene->tools, &target, done, scene);
@@ -77,7 +94,7 @@ static void probe_http_answer(struct scene *scene, const char *answer) {
 
 static void http_passes_on_expected_status_and_body(void **state) {
   struct scene *scene = *state;
-  scene->monitor.expect_body = "ok";
+  expect(scene, "ok", false, false);
   probe_http_answer(scene, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nall is ok");
   assert_int_equal(scene->result.reason, PROBE_PASSED);
   assert_string_equal(scene->result.text, "status 200");
@@ -97,15 +114,15 @@ static void http_sends_the_host_of_the_monitor(void **state) {
 static void http_fails_on_another_status(void **state) {
   struct scene *scene = *state;
   probe_http_answer(scene, "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n");
-  assert_int_equal(scene->result.reason, PROBE_UNEXPECTED);
+  assert_int_equal(scene->result.reason, PROBE_STATUS);
   assert_string_equal(scene->result.text, "status 503, expected 200,301-303");
 }
 
 static void http_fails_on_another_body(void **state) {
   struct scene *scene = *state;
-  scene->monitor.expect_body = "o\nk";
+  expect(scene, "o\nk", false, false);
   probe_http_answer(scene, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nko");
-  assert_int_equal(scene->result.reason, PROBE_UNEXPECTED);
+  assert_int_equal(scene->result.reason, PROBE_NO_MATCH);
   assert_string_equal(scene->result.text, "body lacks \"o k\"");
 }
 
@@ -156,8 +173,10 @@ static void tcp_that_hangs_is_a_time_out(void **state) {
 
 static void cancelled_probes_are_silent(void **state) {
   struct scene *scene = *state;
-  struct probe_target target = {&scene->monitor, "www.example.com", peer_nobody(SOCK_STREAM)};
-  for (int type = MONITOR_HTTP; type <= MONITOR_DNS; type++) {
+  struct probe_target target = {NULL, &scene->monitor, "www.example.com", peer_nobody(SOCK_STREAM)};
+  for (int type = MONITOR_HTTP; type <= MONITOR_EXEC; type++) {
+    if (type == MONITOR_SNMP)
+      continue;
     const struct probe_kind *kind = probe_kind_of((enum monitor_type)type);
     kind->cancel(kind->start(&scene->tools, &target, done, scene));
   }
@@ -186,10 +205,11 @@ static void dns_passes_on_expected_rcode_and_answer(void **state) {
   probe_dns_answer(scene, 0, 0x81);
   assert_int_equal(scene->result.reason, PROBE_PASSED);
   assert_string_equal(scene->result.text, "rcode NOERROR");
-  scene->monitor.expect_answer = "192.0.2.53";
+  scene->monitor.expect_answers = (const char *const[]){"192.0.2.53", NULL};
+  scene->monitor.is_whole_answer = true;
   probe_dns_answer(scene, 0, 0x81);
   assert_int_equal(scene->result.reason, PROBE_PASSED);
-  scene->monitor.expect_answer = NULL;
+  scene->monitor.expect_answers = NULL;
   scene->monitor.expect_rcode = 3;
   probe_dns_answer(scene, 3, 0x81);
   assert_int_equal(scene->result.reason, PROBE_PASSED);
@@ -198,11 +218,11 @@ static void dns_passes_on_expected_rcode_and_answer(void **state) {
 static void dns_fails_on_another_rcode_or_answer(void **state) {
   struct scene *scene = *state;
   probe_dns_answer(scene, 2, 0x81);
-  assert_int_equal(scene->result.reason, PROBE_UNEXPECTED);
+  assert_int_equal(scene->result.reason, PROBE_STATUS);
   assert_string_equal(scene->result.text, "rcode SERVFAIL, expected NOERROR");
-  scene->monitor.expect_answer = "192.0.2.54";
+  scene->monitor.expect_answers = (const char *const[]){"192.0.2.54", NULL};
   probe_dns_answer(scene, 0, 0x81);
-  assert_int_equal(scene->result.reason, PROBE_UNEXPECTED);
+  assert_int_equal(scene->result.reason, PROBE_NO_MATCH);
   assert_string_equal(scene->result.text, "no answer 192.0.2.54");
 }
 
@@ -217,6 +237,141 @@ static void dns_fails_when_refused(void **state) {
   struct scene *scene = *state;
   probe_at(scene, MONITOR_DNS, peer_nobody(SOCK_DGRAM));
   assert_int_equal(scene->result.reason, PROBE_REFUSED);
+}
+
+static void talk(struct scene *scene, const char *answer, bool keeps_open) {
+  if (!scene->peer.loop)
+    peer_open(&scene->peer, scene->tools.loop, SOCK_STREAM, "127.0.0.1");
+  scene->peer.answer = answer;
+  scene->peer.answer_size = answer ? strlen(answer) : 0;
+  scene->peer.keeps_open = keeps_open;
+  scene->monitor.send = "PING\r\n";
+  scene->monitor.send_size = 6;
+  probe_at(scene, MONITOR_TCP, scene->peer.addr);
+}
+
+static void tcp_sends_and_reads_until_it_has_what_it_expects(void **state) {
+  struct scene *scene = *state;
+  expect(scene, "^\\+PONG", true, false);
+  talk(scene, "+PONG\r\n", true);
+  assert_int_equal(scene->result.reason, PROBE_PASSED);
+  assert_int_equal(scene->result.bytes, 7);
+  assert_string_equal(scene->peer.request, "PING\r\n");
+  talk(scene, "-ERR\r\n", false);
+  assert_int_equal(scene->result.reason, PROBE_NO_MATCH);
+}
+
+static void tcp_without_the_answer_ends_at_the_time_out(void **state) {
+  struct scene *scene = *state;
+  scene->monitor.timeout_ms = 60;
+  expect(scene, "PONG", false, false);
+  talk(scene, NULL, true);
+  assert_int_equal(scene->result.reason, PROBE_TIMEOUT_ANSWER);
+  talk(scene, "+PO", true);
+  assert_int_equal(scene->result.reason, PROBE_NO_MATCH);
+  talk(scene, NULL, false);
+  assert_int_equal(scene->result.reason, PROBE_CLOSED);
+}
+
+static void tcp_judges_what_must_not_come_when_nothing_more_comes(void **state) {
+  struct scene *scene = *state;
+  scene->monitor.timeout_ms = 60;
+  expect(scene, "maintenance", false, true);
+  talk(scene, "220 ready\r\n", true);
+  assert_int_equal(scene->result.reason, PROBE_PASSED);
+  assert_true(scene->result.rtt_us < 55000);
+  talk(scene, "220 in maintenance\r\n", true);
+  assert_int_equal(scene->result.reason, PROBE_NO_MATCH);
+}
+
+static void endless_answer_ends_at_its_bound(void **state) {
+  struct scene *scene = *state;
+  char *text = calloc(1, 200001);
+  memset(text, 'x', 200000);
+  expect(scene, "PONG", false, false);
+  talk(scene, text, true);
+  assert_int_equal(scene->result.reason, PROBE_NO_MATCH);
+  free(text);
+}
+
+static void udp_passes_on_the_datagram_expected(void **state) {
+  struct scene *scene = *state;
+  peer_open(&scene->peer, scene->tools.loop, SOCK_DGRAM, "127.0.0.1");
+  scene->peer.answer = "pong";
+  scene->peer.answer_size = 4;
+  scene->monitor.send = "ping";
+  scene->monitor.send_size = 4;
+  scene->monitor.timeout_ms = 60;
+  probe_at(scene, MONITOR_UDP, scene->peer.addr);
+  assert_int_equal(scene->result.reason, PROBE_PASSED);
+  expect(scene, "other", false, false);
+  probe_at(scene, MONITOR_UDP, scene->peer.addr);
+  assert_int_equal(scene->result.reason, PROBE_NO_MATCH);
+  scene->peer.answer = NULL;
+  probe_at(scene, MONITOR_UDP, scene->peer.addr);
+  assert_int_equal(scene->result.reason, PROBE_TIMEOUT_ANSWER);
+  probe_at(scene, MONITOR_UDP, peer_nobody(SOCK_DGRAM));
+  assert_int_equal(scene->result.reason, PROBE_REFUSED);
+}
+
+static void ping_of_this_machine_is_answered(void **state) {
+  struct scene *scene = *state;
+  static const char *const addresses[] = {"127.0.0.1", "::1"};
+  int raw[2] = {socket(AF_INET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_ICMP),
+                socket(AF_INET6, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_ICMPV6)};
+  pinger_free(scene->tools.pinger);
+  scene->tools.pinger = pinger_new(scene->tools.loop, raw);
+  for (int i = 0; i < 2; i++) {
+    struct addr addr;
+    addr_parse(addresses[i], &addr);
+    probe_at(scene, MONITOR_PING, addr);
+    if (raw[i] < 0 && scene->result.reason == PROBE_NOT_MADE)
+      continue; /* neither raw sockets nor those of the kernel's are allowed here */
+    assert_int_equal(scene->result.reason, PROBE_PASSED);
+    assert_true(scene->result.rtt_us > 0);
+  }
+  pinger_free(scene->tools.pinger);
+  scene->tools.pinger = NULL;
+  for (int i = 0; i < 2; i++)
+    if (raw[i] >= 0)
+      close(raw[i]);
+}
+
+static struct channel_message message;
+
+static void exec_answers(void *context, int events) {
+  (void)events;
+  int *channel = context;
+  assert_int_equal(channel_receive(*channel, &message), STATUS_OK);
+  assert_int_equal(message.kind, CHANNEL_RUN);
+  assert_string_equal(message.text, "script");
+  message.kind = CHANNEL_RAN;
+  message.status = STATUS_INVALID;
+  message.length = (size_t)snprintf(message.text, sizeof message.text, "exit status 2%cdisk is full", 0);
+  assert_int_equal(channel_send(*channel, &message), STATUS_OK);
+}
+
+static void exec_has_the_last_line_as_its_reason(void **state) {
+  struct scene *scene = *state;
+  int ends[2];
+  struct addr addr = peer_nobody(SOCK_STREAM);
+  assert_int_equal(channel_pair(ends, NULL), STATUS_OK);
+  scene->tools.commands = commands_new(scene->tools.loop, ends[0]);
+  struct loop_poll *poll = loop_poll_new(scene->tools.loop, ends[1], exec_answers, &ends[1]);
+  scene->monitor.name = "script";
+  scene->monitor.timeout_ms = 50;
+  loop_poll_watch(poll, LOOP_READABLE);
+  probe_at(scene, MONITOR_EXEC, addr);
+  assert_int_equal(scene->result.reason, PROBE_STATUS);
+  assert_string_equal(scene->result.text, "exit status 2: disk is full");
+  loop_poll_watch(poll, 0);
+  probe_at(scene, MONITOR_EXEC, addr);
+  assert_int_equal(scene->result.reason, PROBE_NOT_MADE);
+  loop_poll_free(poll);
+  commands_free(scene->tools.commands);
+  scene->tools.commands = NULL;
+  close(ends[0]);
+  close(ends[1]);
 }
 
 #define PROBE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -236,6 +391,13 @@ int main(void) {
       PROBE_TEST(dns_fails_on_another_rcode_or_answer),
       PROBE_TEST(dns_query_that_comes_back_is_no_answer),
       PROBE_TEST(dns_fails_when_refused),
+      PROBE_TEST(tcp_sends_and_reads_until_it_has_what_it_expects),
+      PROBE_TEST(tcp_without_the_answer_ends_at_the_time_out),
+      PROBE_TEST(tcp_judges_what_must_not_come_when_nothing_more_comes),
+      PROBE_TEST(endless_answer_ends_at_its_bound),
+      PROBE_TEST(udp_passes_on_the_datagram_expected),
+      PROBE_TEST(ping_of_this_machine_is_answered),
+      PROBE_TEST(exec_has_the_last_line_as_its_reason),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -106,7 +106,9 @@ static void start_with(struct scene *scene, char *text, rlim_t descriptors) {
                                 .bell = bell,
                                 .house = house_start(0),
                                 .image = -1,
-                                .exec = -1};
+                                .exec = -1,
+                                .commands = -1,
+                                .ping = {-1, -1}};
   /* a store must not be carried over a fork */
   if (scene->store)
     store_close(scene->store);

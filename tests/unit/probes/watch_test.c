@@ -113,25 +113,38 @@ static void vacancies_and_patterns_have_no_watches(void **state) {
   assert_null(watch_list_find(&scene->list, &key));
 }
 
-static void changed_monitor_is_not_alike(void **state) {
+static void monitor_address_is_probed_for_every_address(void **state) {
   struct scene *scene = *state;
-  struct config_monitor other = scene->monitors[0];
+  addr_parse("127.0.0.99", &scene->members[0].monitor_address);
+  scene->services[0].member_count = 1;
+  scene->members[0].monitors = 1;
   watch_list_build(&scene->config, &scene->services[0], &scene->list);
-  struct watch *watch = scene->list.items[0];
-  watch->target.monitor = &scene->monitors[0];
-  struct watch copy = *watch;
-  char path[] = "/";
-  copy.target.monitor = &other;
-  other.path = path;
-  assert_true(watch_probes_alike(watch, &copy));
-  other.interval_ms = 2000;
-  assert_false(watch_probes_alike(watch, &copy));
-  other.interval_ms = 1000;
-  other.host = "inside";
-  assert_false(watch_probes_alike(watch, &copy));
-  other.host = NULL;
-  copy.target.address.port = 1;
-  assert_false(watch_probes_alike(watch, &copy));
+  assert_int_equal(scene->list.count, 2);
+  for (size_t i = 0; i < 2; i++) {
+    struct addr expected = scene->members[0].monitor_address;
+    expected.port = 8080;
+    assert_true(addr_equal(&scene->list.items[i]->target.address, &expected));
+  }
+  assert_int_equal(probe_target_compare(&scene->list.items[0]->target, &scene->list.items[1]->target), 0);
+  assert_false(addr_equal(&scene->list.items[0]->address, &scene->list.items[1]->address));
+}
+
+static void monitors_that_are_decided_are_not_watched(void **state) {
+  struct scene *scene = *state;
+  scene->monitors[0].type = MONITOR_SERVICE;
+  scene->monitors[1].type = MONITOR_CALCULATED;
+  watch_list_build(&scene->config, &scene->services[0], &scene->list);
+  assert_int_equal(scene->list.count, 0);
+}
+
+static void watch_begins_as_its_monitor_says(void **state) {
+  struct scene *scene = *state;
+  scene->monitors[0].starts_as = HEALTH_UP;
+  watch_list_build(&scene->config, &scene->services[0], &scene->list);
+  for (size_t i = 0; i < scene->list.count; i++) {
+    const struct watch *watch = scene->list.items[i];
+    assert_int_equal(watch->record.state, watch->target.monitor == &scene->monitors[0] ? HEALTH_UP : HEALTH_UNKNOWN);
+  }
 }
 
 #define WATCH_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -143,7 +156,9 @@ int main(void) {
       WATCH_TEST(monitor_that_does_not_apply_to_a_member_does_not_watch_it),
       WATCH_TEST(list_needs_no_names_of_the_service_that_it_was_built_from),
       WATCH_TEST(vacancies_and_patterns_have_no_watches),
-      WATCH_TEST(changed_monitor_is_not_alike),
+      WATCH_TEST(monitor_address_is_probed_for_every_address),
+      WATCH_TEST(monitors_that_are_decided_are_not_watched),
+      WATCH_TEST(watch_begins_as_its_monitor_says),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

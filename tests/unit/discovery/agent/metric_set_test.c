@@ -72,7 +72,7 @@ static void there_is_an_end_to_how_many(void **state) {
   (void)state;
   struct metric_set set = {0};
   char name[16];
-  for (unsigned i = 0; i < REGISTRATION_METRICS_MOST; i++) {
+  for (unsigned i = 0; i < METRICS_MOST; i++) {
     snprintf(name, sizeof name, "m%u", i);
     assert_true(metric_set_put(&set, name, i));
   }

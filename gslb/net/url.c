@@ -1,4 +1,4 @@
-#include "discovery/url.h"
+#include "gslb/net/url.h"
 
 #include <string.h>
 

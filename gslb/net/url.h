@@ -1,8 +1,8 @@
-/* discovery/url.h
+/* gslb/net/url.h
  * The URLs that a resource may give: http or https to an address literal, with or without a port, so that nothing has
  * to be looked up and it can be told whom a call would reach (RFC 3986 section 3). Pure; any thread. */
-#ifndef GSLB_DISCOVERY_URL_H
-#define GSLB_DISCOVERY_URL_H
+#ifndef GSLB_NET_URL_H
+#define GSLB_NET_URL_H
 
 #include <stdbool.h>
 

@@ -1,0 +1,230 @@
+"""Figures and monitors by SNMP: a real snmpd, v2c and v3, traps, and many devices at once."""
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+from tests.system.harness import Case, addresses, end_process, eventually, free_port
+from tests.system.length import count
+
+ALONE = True  # measures time
+
+SNMPD = "/usr/sbin/snmpd"
+OWN = "1.3.6.1.4.1.8072.9999.9999"
+USER = {"user": "probe", "auth": "sha256", "auth_secret": "authentic-secret", "privacy": "aes", "privacy_secret": "private-secret"}
+ACCESSES = [{"name": "plain", "version": "v2c", "community": "measure"}, {"name": "secret", "version": "v3", **USER}]
+
+
+class Snmpd:
+    """One snmpd with its own configuration and directory; listen as snmpd.conf has it."""
+
+    def __init__(self, listen, values=None):
+        self.directory = Path(tempfile.mkdtemp(prefix="gslb-snmpd-"))
+        self.listen, self.values, self.process = listen, dict(values or {}), None
+
+    def configuration(self):
+        return "\n".join([
+            "rocommunity measure", "rouser probe priv", f"agentaddress {self.listen}", "sysname device-1",
+            f"createUser probe SHA-256 {USER['auth_secret']} AES {USER['privacy_secret']}",
+            *(f"override .{oid} integer {value}" for oid, value in self.values.items()), "",
+        ])
+
+    def start(self):
+        path = self.directory / "snmpd.conf"
+        path.write_text(self.configuration())
+        self.process = subprocess.Popen(
+            [SNMPD, "-f", "-r", "-C", "-c", path, "-Ln", "-I", "-smux"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env={**os.environ, "SNMP_PERSISTENT_DIR": str(self.directory), "MIBS": ""},
+        )
+        eventually(self.answers, 20, "snmpd answers")
+        return self
+
+    def answers(self):
+        place = self.listen.split(",")[0]
+        return tool("snmpget", "-v2c", "-c", "measure", "-r", "0", "-t", "0.5", place, ".1.3.6.1.2.1.1.5.0").returncode == 0
+
+    def set_value(self, oid, value):
+        """A new value, after a start at the same place."""
+        self.end_process()
+        self.values[oid] = value
+        return self.start()
+
+    def end_process(self):
+        if self.process:
+            end_process(self.process)
+
+    def end(self):
+        self.end_process()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def tool(name, *arguments):
+    """One of net-snmp's own programs, which reads no files."""
+    environment = {**os.environ, "SNMPCONFPATH": "/dev/null/none", "SNMP_PERSISTENT_DIR": "/dev/null/none", "MIBS": ""}
+    return subprocess.run([name, *arguments], capture_output=True, text=True, timeout=30, env=environment, check=False)
+
+
+def figures(daemon, member="m1"):
+    """{name: {"value", "age_s"}} of what SNMP told of the member, as the API has it."""
+    sources = daemon.api(f"/v1/members/www.example.com/{member}/load").json["sources"]
+    return {value["name"]: {"value": value["value"], "age_s": source["age_s"]}
+            for source in sources if source["source"] == "snmp" for value in source["values"]}
+
+
+def service(members, **changes):
+    return {"name": "www.example.com", "ttl": {"max": "30s", "min": "1s"}, "method": "all", "answers": 1,
+            "when_down": "empty", "members": members, **changes}
+
+
+@unittest.skipUnless(os.path.exists(SNMPD), "snmpd is not installed")
+class Snmp(Case):
+    def start_snmpd(self, listen, **values):
+        device = Snmpd(listen, **values)
+        self.addCleanup(device.end)
+        return device.start()
+
+    def device(self, values=None):
+        """An snmpd at an address of its own: (device, address, port)."""
+        address = addresses.take()
+        port = free_port(address)
+        return self.start_snmpd(f"udp:{address}:{port}", values=values), address, port
+
+    def value(self, daemon, name, member="m1"):
+        return figures(daemon, member).get(name, {}).get("value")
+
+    def start_reading(self, address, port, access, **changes):
+        source = {"name": "device", "type": "snmp", "access": access, "port": port, "interval": "1s", "timeout": "800ms",
+                  **({} if "table" in changes else
+                     {"metrics": [{"name": "sessions", "oid": f"{OWN}.1.0"}]}), **changes}
+        extra = {"snmp": ACCESSES, "sources": [source],
+                 "services": [service([{"name": "m1", "addresses": [address]}], sources=["device"],
+                                      load={"metrics": [{"name": "sessions", "ceiling": 100}]})]}
+        return self.start(extra)
+
+    def test_figure_is_what_the_device_says_by_v2c_and_v3(self):
+        for access in ("plain", "secret"):
+            with self.subTest(access):
+                device, address, port = self.device({f"{OWN}.1.0": 42})
+                daemon = self.start_reading(address, port, access)
+                eventually(lambda: self.value(daemon, "sessions") == 42, 15, "the figure is there")
+                device.set_value(f"{OWN}.1.0", 43)
+                eventually(lambda: self.value(daemon, "sessions") == 43, 15, "the figure follows")
+                daemon.stop()
+
+    def test_ready_table_equals_what_snmpget_says(self):
+        _, address, port = self.device()
+        source = {"name": "device", "type": "snmp", "access": "secret", "port": port, "interval": "1s",
+                  "timeout": "800ms", "table": "host-resources"}
+        daemon = self.start({"snmp": ACCESSES, "sources": [source],
+                             "services": [service([{"name": "m1", "addresses": [address]}], sources=["device"],
+                                                  load={"metrics": [{"name": "cpu_utilization"}, {"name": "mem_utilization"},
+                                                                    {"name": "processes", "ceiling": 1000}]})]})
+        eventually(lambda: self.value(daemon, "processes") is not None, 15, "the table is read")
+        got = tool("snmpget", "-v2c", "-c", "measure", "-Oqv", f"{address}:{port}", ".1.3.6.1.2.1.25.1.6.0")
+        self.assertAlmostEqual(self.value(daemon, "processes"), float(got.stdout), delta=60)
+        self.assertTrue(0 < self.value(daemon, "mem_utilization") < 1)
+
+    def test_row_has_its_age_and_its_counters_and_the_load_is_made_of_it(self):
+        device, address, port = self.device({f"{OWN}.1.0": 25})
+        daemon = self.start_reading(address, port, "secret")
+        eventually(lambda: self.value(daemon, "sessions") == 25, 15, "the figure is there")
+        document = daemon.api("/v1/members/www.example.com/m1/load").json
+        term, source = document["load"]["terms"][0], document["sources"][0]
+        self.assertEqual((term["source"], term["value"], term["ceiling"], document["load"]["load"]), ("snmp", 25, 100, 0.25))
+        self.assertEqual((source["interval_s"], source["failed"], source["reason"]), (1, 0, None))
+        device.end_process()
+        row = eventually(lambda: self.row(daemon)["failed"] >= 2 and self.row(daemon), 10, "it fails")
+        self.assertTrue(row["reason"])
+        self.assertEqual(self.value(daemon, "sessions"), 25)
+        self.assertGreater(self.row(daemon)["age_s"], 1)
+
+    def row(self, daemon):
+        return daemon.api("/v1/members/www.example.com/m1/load").json["sources"][0]
+
+    def test_monitor_compares_an_object(self):
+        device, address, port = self.device({f"{OWN}.1.0": 1})
+        monitor = {"name": "state", "type": "snmp", "port": port, "access": "secret", "oid": f"{OWN}.1.0",
+                   "compare": "equal", "value": "1", "interval": "1s", "timeout": "500ms", "rise": 1, "fall": 1}
+        daemon = self.start({"snmp": ACCESSES, "monitors": [monitor],
+                             "services": [service([{"name": "m1", "addresses": [address]}], monitors=["state"])]})
+        daemon.wait_states("www.example.com", m1="up")
+        device.set_value(f"{OWN}.1.0", 2)
+        daemon.wait_states("www.example.com", m1="down")
+        eventually(lambda: "2, expected 1" in json.dumps(daemon.member("www.example.com", "m1")), 10, "the reason is told")
+
+    def start_with_traps(self):
+        device, address, port = self.device({f"{OWN}.1.0": 1})
+        listen = addresses.take()
+        trap_port = free_port(listen)
+        source = {"name": "device", "type": "snmp", "access": "plain", "port": port, "interval": "1h", "timeout": "2s",
+                  "metrics": [{"name": "sessions", "oid": f"{OWN}.1.0"}]}
+        daemon = self.start({"snmp": ACCESSES, "traps": {"listen": f"{listen}@{trap_port}"}, "sources": [source],
+                             "services": [service([{"name": "m1", "addresses": [address]}], sources=["device"],
+                                                  load={"metrics": [{"name": "sessions", "ceiling": 100}]})]})
+        self.assertTrue(daemon.ctl("measure", "www.example.com/m1").returncode == 0)
+        eventually(lambda: self.value(daemon, "sessions") == 1, 15, "the figure is there")
+        device.set_value(f"{OWN}.1.0", 2)
+        return daemon, address, f"{listen}:{trap_port}"
+
+    def test_trap_has_the_device_read_at_once(self):
+        daemon, address, place = self.start_with_traps()
+        event = ["", "1.3.6.1.6.3.1.1.5.3"]
+        refused = tool("snmptrap", "-v2c", "-c", "guess", "--clientaddr=" + address, place, *event)
+        self.assertEqual(refused.returncode, 0, refused.stderr)
+        time.sleep(1)
+        self.assertEqual(self.value(daemon, "sessions"), 1, "a wrong community is not heard")
+        tool("snmptrap", "-v2c", "-c", "measure", "--clientaddr=" + address, place, *event)
+        eventually(lambda: self.value(daemon, "sessions") == 2, 5, "the trap is heard")
+
+    def test_v3_inform_is_answered_and_heard(self):
+        daemon, address, place = self.start_with_traps()
+        sent = tool("snmpinform", "-v3", "-u", "probe", "-l", "authPriv", "-a", "SHA-256", "-A", USER["auth_secret"],
+                    "-x", "AES", "-X", USER["privacy_secret"], "-r", "2", "-t", "2", "--clientaddr=" + address, place, "",
+                    "1.3.6.1.6.3.1.1.5.3")
+        self.assertEqual(sent.returncode, 0, sent.stderr)
+        eventually(lambda: self.value(daemon, "sessions") == 2, 5, "the inform is heard")
+
+    def test_operator_looks_at_a_device(self):
+        _, address, port = self.device({f"{OWN}.1.0": 42})
+        daemon = self.start_reading(address, port, "secret")
+        config = ["--config", str(daemon.config_path)]
+        walked = subprocess.run([daemon.build / "gslbctl", *config, "snmp", "walk", "www.example.com/m1", OWN],
+                                capture_output=True, text=True, timeout=30, check=False)
+        self.assertEqual(walked.stdout, f"{OWN}.1.0 = integer: 42\n", walked.stderr)
+        place = f"{address}@{port}"
+        suggested = subprocess.run([daemon.build / "gslbctl", "-o", "json", "snmp", "suggest", place, "--community", "measure"],
+                                   capture_output=True, text=True, timeout=60, check=False)
+        tables = {row["table"]: row["metrics"] for row in json.loads(suggested.stdout)["tables"]}
+        self.assertIn("mem_utilization", tables["host-resources"])
+        self.assertIn("load_1m", tables["ucd"])
+        self.assertEqual(tables["f5-bigip"], {})
+
+    def test_many_devices_are_read_within_their_interval(self):
+        devices, interval_s = count(200, 1000), 5
+        port = free_port("127.0.0.1")
+        hosts = [f"127.201.{index // 250}.{index % 250 + 1}" for index in range(devices)]
+        for first in range(0, devices, 100):  # snmpd takes no longer list of addresses
+            listen = ",".join(f"udp:{host}:{port}" for host in hosts[first:first + 100])
+            self.start_snmpd(listen, values={f"{OWN}.1.0": 7})
+        source = {"name": "device", "type": "snmp", "access": "secret", "port": port, "interval": f"{interval_s}s",
+                  "timeout": "2s", "metrics": [{"name": "sessions", "oid": f"{OWN}.1.0"}]}
+        members = [{"name": f"m{index}", "addresses": [host]} for index, host in enumerate(hosts)]
+        daemon = self.start({"snmp": ACCESSES, "sources": [source],
+                             "services": [service(members, sources=["device"],
+                                                  load={"metrics": [{"name": "sessions", "ceiling": 100}]})]})
+        last = f"m{devices - 1}"
+        eventually(lambda: self.value(daemon, "sessions", last) == 7, 30, "the last device is read")
+        time.sleep(3 * interval_s)
+        for index in range(0, devices, 7):
+            rows = figures(daemon, f"m{index}")
+            self.assertEqual(rows["sessions"]["value"], 7)
+            self.assertLess(rows["sessions"]["age_s"], 1.5 * interval_s, f"m{index}")
+
+
+if __name__ == "__main__":
+    unittest.main()
