@@ -46,7 +46,7 @@ C_FILES  = $(wildcard $(addsuffix /*.[ch],gslb/base gslb/model gslb/net gslb/dec
 	discovery discovery/agent gslb/admin gslb/main) \
 	tests/fuzz/*.c tests/bench/*.c tests/fake/*.c tests/unit/*/*.[ch])
 
-.PHONY: all run test test-asan test-long bench-registry unit fuzz deps deps-run lint format check-format check-headers clean
+.PHONY: all run test test-asan test-long bench-registry bench-probes unit fuzz deps deps-run lint format check-format check-headers clean
 all: $(PROGRAMS:%=$(BUILD)/%)
 
 $(BUILD)/%.o: %.c
@@ -109,7 +109,12 @@ test-long: deps
 # registrations beside etcd
 bench-registry: all
 	@tests/install-packages $(PACKAGES_BENCH)
-	@tests/bench/registry
+	GSLB_BUILD=$(abspath $(BUILD)) tests/bench/registry
+
+# HTTP monitors beside HAProxy's checks
+bench-probes: all
+	@tests/install-packages $(PACKAGES_BENCH)
+	GSLB_BUILD=$(abspath $(BUILD)) tests/bench/probes
 
 deps:
 	@tests/install-packages $(PACKAGES_TEST)
