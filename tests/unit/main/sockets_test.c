@@ -202,7 +202,10 @@ static void send_from_many_ports(const struct addr *to) {
 
 static void retired_socket_keeps_its_queue_and_gets_nothing_more(void **state) {
   (void)state;
-  struct addr any = loopback("127.0.0.1"), listen[1];
+  /* an address of its own: on the usual one somebody's connection may have the TCP port that is free for UDP */
+  char text[ADDR_TEXT_SIZE];
+  snprintf(text, sizeof text, "127.78.%u.%u", (unsigned)getpid() >> 8 & 255u, (unsigned)getpid() & 255u);
+  struct addr any = loopback(text), listen[1];
   struct config config = config_of(&any, 1, 1);
   struct sockets picked = open_fresh(&config, NULL); /* finds a free port */
   struct sockaddr_storage name;
