@@ -431,6 +431,7 @@ class Hanging(TargetCase):
         (directory / "gslbctl").symlink_to(BUILD.resolve() / "gslbctl")
         return directory
 
+    @unittest.skipUnless(LONG, "takes half a minute")
     def test_more_hang_than_there_is_room_for(self):
         daemon, good, hangers = self.start_among(HANGING, self.limited(HANGING // 2 + 64))
         limits = Path(f"/proc/{daemon.processes()['probe']['pid']}/limits").read_text()
