@@ -133,13 +133,6 @@ int64_t balancers_linger_ms(struct balancers *balancers) {
   return has_reason && left_ms > 0 ? left_ms : 0;
 }
 
-bool balancers_is_accepting(struct balancers *balancers) {
-  pthread_mutex_lock(&balancers->lock);
-  bool is_accepting = balancers->own.is_accepting;
-  pthread_mutex_unlock(&balancers->lock);
-  return is_accepting;
-}
-
 /* Planned absences, on the thread with the lock held */
 
 enum status balancers_plan(struct store_txn *txn, const struct leave_record *leave, struct errbuf *err) {

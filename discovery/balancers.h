@@ -53,7 +53,6 @@ enum status balancers_cancel(struct store_txn *txn, int64_t at_ms, struct errbuf
 void balancers_look(struct balancers *balancers);
 /* The plans changed. */
 
-bool balancers_is_accepting(struct balancers *balancers);
 struct json_t *balancers_document(struct balancers *balancers);
 /* {"balancers":[…],"leaves":[…]}, as GET /v1/peers shows it. */
 struct json_t *balancers_own(struct balancers *balancers);

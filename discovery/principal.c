@@ -25,39 +25,28 @@ static bool any_of_client(const struct principal *principal, const char *const *
   return false;
 }
 
-bool principal_may_resource(const struct principal *principal, const char *id) {
-  switch (principal->kind) {
-  case PRINCIPAL_NOBODY:
-    return false;
-  case PRINCIPAL_OPERATOR:
+/* patterns: those of a token, count rows of that size; of_client: those of control.clients. */
+static bool may(const struct principal *principal, const char *patterns, size_t size, uint32_t count,
+                const char *const *of_client, const char *text) {
+  bool is_token = principal->kind == PRINCIPAL_TOKEN, is_certificate = principal->kind == PRINCIPAL_CERTIFICATE;
+  if (principal->kind == PRINCIPAL_OPERATOR || ((is_token || is_certificate) && principal->may_admin))
     return true;
-  case PRINCIPAL_TOKEN:
-    for (uint32_t i = 0; i < principal->token.resource_count; i++)
-      if (pattern_matches(principal->token.resources[i], id))
-        return true;
-    return principal->may_admin;
-  case PRINCIPAL_CERTIFICATE:
-    return principal->may_admin || (principal->client && any_of_client(principal, principal->client->resources, id));
-  }
-  return false;
+  for (uint32_t i = 0; i < count && is_token; i++)
+    if (pattern_matches(patterns + i * size, text))
+      return true;
+  return is_certificate && any_of_client(principal, of_client, text);
+}
+
+bool principal_may_resource(const struct principal *principal, const char *id) {
+  const struct token_record *token = &principal->token;
+  return may(principal, token->resources[0], sizeof token->resources[0], token->resource_count,
+             principal->client ? principal->client->resources : NULL, id);
 }
 
 bool principal_may_service(const struct principal *principal, const char *service) {
-  switch (principal->kind) {
-  case PRINCIPAL_NOBODY:
-    return false;
-  case PRINCIPAL_OPERATOR:
-    return true;
-  case PRINCIPAL_TOKEN:
-    for (uint32_t i = 0; i < principal->token.service_count; i++)
-      if (pattern_matches(principal->token.services[i], service))
-        return true;
-    return principal->may_admin;
-  case PRINCIPAL_CERTIFICATE:
-    return principal->may_admin ||
-           (principal->client && any_of_client(principal, principal->client->services, service));
-  }
-  return false;
+  const struct token_record *token = &principal->token;
+  return may(principal, token->services[0], sizeof token->services[0], token->service_count,
+             principal->client ? principal->client->services : NULL, service);
 }
 
 const char *principal_owner(const struct principal *principal) {

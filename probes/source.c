@@ -33,16 +33,6 @@ enum metric_source source_metrics_of(enum source_type type) {
   return METRICS_PROBE;
 }
 
-enum store_db source_db(enum metric_source source) {
-  static const enum store_db dbs[METRICS_SOURCES] = {
-      [METRICS_PROBE] = STORE_DB_METRICS_PROBE,   [METRICS_SNMP] = STORE_DB_METRICS_SNMP,
-      [METRICS_SCRAPE] = STORE_DB_METRICS_SCRAPE, [METRICS_CHECK] = STORE_DB_METRICS_CHECK,
-      [METRICS_AGENT] = STORE_DB_METRICS_AGENT,   [METRICS_UTILIZATION] = STORE_DB_METRICS_UTILIZATION,
-  };
-  assert((size_t)source < METRICS_SOURCES);
-  return dbs[source];
-}
-
 static bool same_text(const char *a, const char *b) {
   return a == b || (a && b && strcmp(a, b) == 0);
 }

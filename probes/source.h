@@ -61,8 +61,6 @@ extern const struct source_kind source_utilization, source_scrape, source_agent_
 const struct source_kind *source_kind_of(enum source_type type);
 enum metric_source source_metrics_of(enum source_type type);
 /* Whose database its figures go to. */
-enum store_db source_db(enum metric_source source);
-/* That database. */
 
 bool source_alike(const struct config_source *a, const struct config_source *b);
 /* Whether both read the same in the same way at the same pace, in one configuration or in two. */

@@ -265,7 +265,7 @@ static void take_stored(void *context, const struct record_key *key, const struc
   }
   struct subject_row *row = subject ? subject_find_row(subject, taking->source) : NULL;
   if (!row && muster_is_complete(sources->muster))
-    figures_delete(sources->figures, source_db(taking->source), key, true);
+    figures_delete(sources->figures, metrics_db(taking->source), key, true);
   else if (row && record && row->read + row->failed == 0)
     remember(subject, row, record);
 }
@@ -274,7 +274,7 @@ enum status sources_read_stored(struct sources *sources, struct errbuf *err) {
   static const enum metric_source ours[] = {METRICS_SNMP, METRICS_SCRAPE, METRICS_CHECK, METRICS_UTILIZATION};
   for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++) {
     struct taking taking = {sources, ours[i]};
-    enum status status = figures_read(sources->figures, source_db(ours[i]), take_stored, &taking, err);
+    enum status status = figures_read(sources->figures, metrics_db(ours[i]), take_stored, &taking, err);
     if (status != STATUS_OK)
       return status;
   }

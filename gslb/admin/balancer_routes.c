@@ -79,28 +79,6 @@ static struct leave_errand *errand_new(struct visit *visit, const char *action, 
   return errand;
 }
 
-static void errand_queue(struct visit *visit, struct leave_errand *errand, commit_apply *apply, commit_done *done) {
-  struct errbuf err;
-  http_hold(visit->call);
-  enum status status = commit_queue(visit->routes->committer, apply, done, errand, &err);
-  if (status)
-    done(errand, status, &err);
-}
-
-static void reply_failure(const struct leave_errand *errand, enum status status, const struct errbuf *err) {
-  switch (status) {
-  case STATUS_CONFLICT:
-    reply_problem(errand->call, 409, "%s", err->text);
-    break;
-  case STATUS_NOTFOUND:
-    reply_problem(errand->call, 404, "%s", err->text);
-    break;
-  default:
-    log_error("%s: %s is not stored: %s", errand->audit.action, errand->audit.subject, err->text);
-    visit_problem(errand->call, 503, NULL, VISIT_RETRY_S, err->text);
-  }
-}
-
 static enum status apply_plan(void *context, struct store_txn *txn, struct errbuf *err) {
   const struct leave_errand *errand = context;
   enum status status = balancers_plan(txn, &errand->leave, err);
@@ -116,14 +94,14 @@ static json_t *leave_shown(const struct leave_record *leave) {
 static void tell_plan(void *context, enum status status, const struct errbuf *err) {
   struct leave_errand *errand = context;
   if (status) {
-    reply_failure(errand, status, err);
+    visit_not_stored(errand->call, &errand->audit, status, err);
   } else {
     char place[64];
     snprintf(place, sizeof place, "/v1/admin/leave/%" PRId64, errand->leave.at_ms);
     const char *const headers[] = {"Location", place, NULL};
     balancers_look(errand->balancers);
     log_info("%s: planned by %s, %s", errand->audit.subject, errand->audit.who, errand->audit.detail);
-    visit_reply(errand->call, 201, leave_shown(&errand->leave), headers);
+    reply_json_with(errand->call, 201, leave_shown(&errand->leave), headers);
   }
   free(errand);
 }
@@ -141,7 +119,7 @@ void balancer_routes_plan(struct visit *visit) {
     struct leave_errand *errand = errand_new(visit, "leave", &leave);
     clock_format_utc(leave.until_ms, until, sizeof until);
     snprintf(errand->audit.detail, sizeof errand->audit.detail, "until %s: %s", until, leave.why);
-    errand_queue(visit, errand, apply_plan, tell_plan);
+    visit_queue(visit, apply_plan, tell_plan, errand);
   }
   json_decref(body);
 }
@@ -155,7 +133,7 @@ static enum status apply_cancel(void *context, struct store_txn *txn, struct err
 static void tell_cancel(void *context, enum status status, const struct errbuf *err) {
   struct leave_errand *errand = context;
   if (status) {
-    reply_failure(errand, status, err);
+    visit_not_stored(errand->call, &errand->audit, status, err);
   } else {
     balancers_look(errand->balancers);
     log_info("%s: cancelled by %s", errand->audit.subject, errand->audit.who);
@@ -172,5 +150,5 @@ void balancer_routes_cancel(struct visit *visit) {
     reply_problem(visit->call, 404, "no absence is planned at \"%s\": it is named by its start in Unix milliseconds",
                   visit->parts[0]);
   else
-    errand_queue(visit, errand_new(visit, "leave cancel", &leave), apply_cancel, tell_cancel);
+    visit_queue(visit, apply_cancel, tell_cancel, errand_new(visit, "leave cancel", &leave));
 }

@@ -100,7 +100,7 @@ static enum status put_source(const struct view_sources *sources, struct series_
                               int64_t now_ms, struct errbuf *err) {
   struct facts_rows rows = {0};
   struct roll roll = {0};
-  enum status status = copy_rows(sources->live, facts_figures_db(source), &rows, err);
+  enum status status = copy_rows(sources->live, metrics_db(source), &rows, err);
   if (status == STATUS_OK && source == METRICS_AGENT && rows.count > 0)
     status = read_roll(sources->durable, &roll, err);
   struct metrics_record *record = mem_alloc(sizeof *record);

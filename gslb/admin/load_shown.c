@@ -96,7 +96,7 @@ static bool find_record(struct store_txn *txn, enum metric_source source, const 
       return false;
     at = (struct store_bytes){member->name, strlen(member->name)};
   }
-  return store_get(txn, facts_figures_db(source), at, &value) == STATUS_OK &&
+  return store_get(txn, metrics_db(source), at, &value) == STATUS_OK &&
          metrics_decode(value.data, value.size, out) == STATUS_OK;
 }
 

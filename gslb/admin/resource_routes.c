@@ -163,7 +163,7 @@ static void reply_registered(struct errand *errand, const struct registry_outcom
   snprintf(place, sizeof place, "/v1/resources/%s", errand->id);
   const char *const headers[] = {is_dry ? NULL : "ETag", etag_format(outcome->resource.revision, etag),
                                  is_created ? "Location" : NULL, place, NULL};
-  visit_reply(errand->call, is_created ? 201 : 200, document, headers);
+  reply_json_with(errand->call, is_created ? 201 : 200, document, headers);
 }
 
 static void on_registered(void *context, const struct registry_outcome *outcome) {
@@ -415,7 +415,7 @@ static void show(struct visit *visit, const char *id, const struct resource_reco
                       value_age(metrics->at_ms, house_now_ms(&view_sources(visit->view)->house)));
   if (principal->may_admin || is_owner)
     json_object_set_new(document, "notice_key", json_string(resource->notice_key));
-  visit_reply(visit->call, 200, document, headers);
+  reply_json_with(visit->call, 200, document, headers);
 }
 
 void resource_routes_get(struct visit *visit) {

@@ -165,28 +165,6 @@ static void errand_free(struct token_errand *errand) {
   free(errand);
 }
 
-static void errand_queue(struct visit *visit, struct token_errand *errand, commit_apply *apply, commit_done *done) {
-  struct errbuf err;
-  http_hold(visit->call);
-  enum status status = commit_queue(visit->routes->committer, apply, done, errand, &err);
-  if (status)
-    done(errand, status, &err);
-}
-
-static void reply_failure(const struct token_errand *errand, enum status status, const struct errbuf *err) {
-  switch (status) {
-  case STATUS_CONFLICT:
-    reply_problem(errand->call, 409, "%s", err->text);
-    break;
-  case STATUS_NOTFOUND:
-    reply_problem(errand->call, 404, "%s", err->text);
-    break;
-  default:
-    log_error("%s of token %s is not stored: %s", errand->audit.action, errand->name, err->text);
-    visit_problem(errand->call, 503, NULL, VISIT_RETRY_S, err->text);
-  }
-}
-
 static enum status apply_create(void *context, struct store_txn *txn, struct errbuf *err) {
   const struct token_errand *errand = context;
   enum status status = token_put(txn, errand->name, &errand->record, err);
@@ -196,7 +174,7 @@ static enum status apply_create(void *context, struct store_txn *txn, struct err
 static void tell_create(void *context, enum status status, const struct errbuf *err) {
   struct token_errand *errand = context;
   if (status) {
-    reply_failure(errand, status, err);
+    visit_not_stored(errand->call, &errand->audit, status, err);
   } else {
     char place[sizeof errand->name + 16];
     snprintf(place, sizeof place, "/v1/tokens/%s", errand->name);
@@ -205,7 +183,7 @@ static void tell_create(void *context, enum status status, const struct errbuf *
     json_t *shown = token_shown(errand->name, &errand->record);
     json_object_update(document, shown);
     json_decref(shown);
-    visit_reply(errand->call, 201, document, headers);
+    reply_json_with(errand->call, 201, document, headers);
     log_info("token %s: made by %s", errand->name, errand->audit.who);
   }
   errand_free(errand);
@@ -245,7 +223,7 @@ void token_routes_create(struct visit *visit) {
     snprintf(errand->audit.detail, sizeof errand->audit.detail, "%s%s%u patterns of ids, %u of services, until %s",
              record.is_admin ? "administers, " : "", record.may_read ? "reads, " : "", record.resource_count,
              record.service_count, until);
-    errand_queue(visit, errand, apply_create, tell_create);
+    visit_queue(visit, apply_create, tell_create, errand);
   }
   json_decref(body);
 }
@@ -259,7 +237,7 @@ static enum status apply_delete(void *context, struct store_txn *txn, struct err
 static void tell_delete(void *context, enum status status, const struct errbuf *err) {
   struct token_errand *errand = context;
   if (status) {
-    reply_failure(errand, status, err);
+    visit_not_stored(errand->call, &errand->audit, status, err);
   } else {
     reply_empty(errand->call, 204);
     log_info("token %s: deleted by %s", errand->name, errand->audit.who);
@@ -272,5 +250,5 @@ void token_routes_delete(struct visit *visit) {
   if (domain_read_host_label(visit->parts[0], name, NULL) != STATUS_OK)
     reply_problem(visit->call, 404, "there is no token \"%s\"", visit->parts[0]);
   else
-    errand_queue(visit, errand_new(visit, "token delete", name), apply_delete, tell_delete);
+    visit_queue(visit, apply_delete, tell_delete, errand_new(visit, "token delete", name));
 }

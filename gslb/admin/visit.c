@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "discovery/document.h"
+#include "gslb/base/log.h"
 #include "gslb/base/value.h"
 #include "gslb/model/scalar.h"
 #include "gslb/net/reply.h"
@@ -69,19 +70,6 @@ bool visit_flag(struct visit *visit, const char *name, bool *out) {
   return is_understood;
 }
 
-void visit_reply(struct http_call *call, unsigned status, json_t *document, const char *const *headers) {
-  const char *all[16] = {"Cache-Control", "no-store"};
-  size_t count = 2;
-  for (; headers && *headers && count + 1 < sizeof all / sizeof *all; headers++)
-    all[count++] = *headers;
-  char *text = value_dump(document);
-  http_respond(call, &(struct http_response){.status = status,
-                                             .content_type = TYPE_JSON,
-                                             .heap_body = text,
-                                             .size = strlen(text),
-                                             .headers = all});
-}
-
 void visit_problem(struct http_call *call, unsigned status, const char *code, unsigned retry_after_s,
                    const char *detail) {
   char retry[16];
@@ -92,6 +80,29 @@ void visit_problem(struct http_call *call, unsigned status, const char *code, un
 
 void visit_wrong(struct http_call *call, json_t *errors) {
   reply_problem_with(call, 422, "the body is not as it must be", "errors", errors, NULL);
+}
+
+void visit_queue(struct visit *visit, commit_apply *apply, commit_done *done, void *context) {
+  struct errbuf err;
+  http_hold(visit->call);
+  enum status status = commit_queue(visit->routes->committer, apply, done, context, &err);
+  if (status)
+    done(context, status, &err);
+}
+
+void visit_not_stored(struct http_call *call, const struct audit_record *audit, enum status status,
+                      const struct errbuf *err) {
+  switch (status) {
+  case STATUS_CONFLICT:
+    reply_problem(call, 409, "%s", err->text);
+    break;
+  case STATUS_NOTFOUND:
+    reply_problem(call, 404, "%s", err->text);
+    break;
+  default:
+    log_error("%s: %s is not stored: %s", audit->action, audit->subject, err->text);
+    visit_problem(call, 503, NULL, VISIT_RETRY_S, err->text);
+  }
 }
 
 bool visit_has(struct visit *visit, const void *part, const char *what) {

@@ -10,6 +10,8 @@
 
 #include "discovery/principal.h"
 #include "gslb/admin/routes.h"
+#include "gslb/model/commit.h"
+#include "gslb/model/records.h"
 
 #define VISIT_PARTS_MOST 2
 #define VISIT_PART_SIZE 272
@@ -37,13 +39,16 @@ bool visit_number(struct visit *visit, const char *name, int64_t least, int64_t 
 bool visit_flag(struct visit *visit, const char *name, bool *out);
 /* "1" or "0"; false where it is absent. Answers the call with 400 otherwise. */
 
-void visit_reply(struct http_call *call, unsigned status, struct json_t *document, const char *const *headers);
-/* JSON that is not to be kept, with further headers: name, value, …, NULL. Takes the reference. */
 void visit_problem(struct http_call *call, unsigned status, const char *code, unsigned retry_after_s,
                    const char *detail);
 /* A problem with a word for programs as "code" (NULL: none) and Retry-After (0: none). */
 void visit_wrong(struct http_call *call, struct json_t *errors);
 /* 422 with what is wrong; takes the reference. */
+void visit_queue(struct visit *visit, commit_apply *apply, commit_done *done, void *context);
+/* Holds the call and has the committer do it; done answers the call, at once where nothing can be queued. */
+void visit_not_stored(struct http_call *call, const struct audit_record *audit, enum status status,
+                      const struct errbuf *err);
+/* Answers for done: 409 for STATUS_CONFLICT, 404 for STATUS_NOTFOUND, else 503, which is logged. */
 bool visit_has(struct visit *visit, const void *part, const char *what);
 /* Whether there is such a part; answers the call with 503 where it is NULL. */
 

@@ -8,8 +8,12 @@
 #define FADED_INTERVALS 3.0
 #define IGNORED_INTERVALS 10.0
 
+static int64_t told_ms(int64_t interval_ms) {
+  return interval_ms > 0 ? interval_ms : INTERVAL_STANDARD_MS;
+}
+
 double load_freshness(int64_t age_ms, int64_t interval_ms) {
-  double intervals = (double)age_ms / (double)(interval_ms > 0 ? interval_ms : INTERVAL_STANDARD_MS);
+  double intervals = (double)age_ms / (double)told_ms(interval_ms);
   if (intervals <= FRESH_INTERVALS)
     return 1.0;
   if (intervals >= IGNORED_INTERVALS)
@@ -17,6 +21,19 @@ double load_freshness(int64_t age_ms, int64_t interval_ms) {
   if (intervals >= FADED_INTERVALS)
     return 0.0;
   return (FADED_INTERVALS - intervals) / (FADED_INTERVALS - FRESH_INTERVALS);
+}
+
+int64_t load_fades_ms(int64_t at_ms, int64_t interval_ms, int64_t now_ms) {
+  static const double steps[] = {FRESH_INTERVALS, FADED_INTERVALS, IGNORED_INTERVALS};
+  double freshness = load_freshness(now_ms > at_ms ? now_ms - at_ms : 0, interval_ms);
+  if (freshness > 0.0 && freshness < 1.0)
+    return now_ms;
+  for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+    int64_t step_ms = at_ms + (int64_t)(steps[i] * (double)told_ms(interval_ms) + 0.5);
+    if (step_ms > now_ms)
+      return step_ms;
+  }
+  return INT64_MAX;
 }
 
 enum status load_compute(const struct load_term *terms, size_t count, double *load) {

@@ -17,6 +17,9 @@ double load_freshness(int64_t age_ms, int64_t interval_ms);
 /* How far a figure counts as itself: 1 up to 1.5 intervals of age, falling in a line to 0 at 3; what is missing counts
  * as the group's mean. -1 from 10 intervals on: the figure is ignored. interval_ms 0 counts as 10,000. */
 
+int64_t load_fades_ms(int64_t at_ms, int64_t interval_ms, int64_t now_ms);
+/* House time at which the freshness of a figure of at_ms next changes: now while it fades; INT64_MAX: never again. */
+
 struct load_term { /* one metric of one member */
   const struct config_load_metric *metric;
   bool has_value;

@@ -4,23 +4,6 @@
 #include "gslb/model/facts_figures.h"
 
 #define LOOK_EVERY_MS 1000
-#define INTERVAL_STANDARD_MS 10000 /* what gslb/decide/load takes where none is told */
-
-/* House time at which the freshness of a figure next changes, as load_freshness has it; while it fades that is always.
- */
-static int64_t fades_ms(int64_t at_ms, int64_t interval_ms, int64_t now_ms) {
-  static const int64_t halves[] = {3, 6, 20}; /* of an interval: fresh, faded, ignored */
-  int64_t told_ms = interval_ms > 0 ? interval_ms : INTERVAL_STANDARD_MS;
-  double freshness = load_freshness(now_ms > at_ms ? now_ms - at_ms : 0, interval_ms);
-  if (freshness > 0.0 && freshness < 1.0)
-    return now_ms;
-  for (size_t i = 0; i < sizeof halves / sizeof *halves; i++) {
-    int64_t step_ms = at_ms + (halves[i] * told_ms + 1) / 2;
-    if (step_ms > now_ms)
-      return step_ms;
-  }
-  return INT64_MAX;
-}
 
 static void note_fading(const struct member_facts *facts, const struct load_figure *figure, int64_t now_ms,
                         struct evaluation *evaluation) {
@@ -29,7 +12,7 @@ static void note_fading(const struct member_facts *facts, const struct load_figu
     if (!overload_is_told(term))
       continue;
     const struct metrics_record *record = facts->metrics[term->source];
-    int64_t at_ms = fades_ms(record->at_ms, record->interval_ms, now_ms);
+    int64_t at_ms = load_fades_ms(record->at_ms, record->interval_ms, now_ms);
     if (at_ms < now_ms + LOOK_EVERY_MS)
       at_ms = now_ms + LOOK_EVERY_MS;
     if (at_ms < evaluation->valid_until_ms)

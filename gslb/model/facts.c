@@ -143,7 +143,7 @@ static enum status written_by_another(struct errbuf *err) {
 
 static void keep_figures(struct facts *facts, const struct facts_row *row) {
   struct member_facts *member = row->place;
-  member->metrics[facts_figures_source(row->db)] = facts_figures_copy(&facts->figures[row->service], row->figures);
+  member->metrics[metrics_source_of(row->db)] = facts_figures_copy(&facts->figures[row->service], row->figures);
 }
 
 /* Puts the rows of all pending services in the place of what was known of them. */
@@ -337,24 +337,10 @@ const struct balancer_facts *facts_balancers(const struct facts *facts, size_t *
 /* Reading */
 
 static enum status read_leases(const struct facts *facts, struct store_txn *txn, struct facts_rows *rows) {
-  for (size_t i = 0; i < facts->pending.count; i++) {
-    const struct config_service *service = facts->services[facts->pending.services[i]].service;
-    for (size_t m = 0; m < service->member_count; m++) {
-      const char *id = service->members[m].name;
-      struct store_bytes value;
-      if (!service->members[m].is_registered)
-        continue;
-      enum status status = store_get(txn, STORE_DB_LEASES, (struct store_bytes){id, strlen(id)}, &value);
-      if (status == STATUS_NODATA)
-        continue;
-      if (status != STATUS_OK)
-        return status;
-      struct record_key key;
-      record_key_member(service->name, id, &key);
-      facts_rows_add(rows, STORE_DB_LEASES, (struct store_bytes){key.bytes, key.size}, value);
-    }
-  }
-  return STATUS_OK;
+  enum status status = STATUS_OK;
+  for (size_t i = 0; i < facts->pending.count && status == STATUS_OK; i++)
+    status = facts_rows_by_id(rows, txn, STORE_DB_LEASES, facts->services[facts->pending.services[i]].service);
+  return status;
 }
 
 static enum status read_named(struct store_txn *txn, enum store_db db, const char *service, struct facts_rows *rows) {

@@ -5,24 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const enum store_db databases[METRICS_SOURCES] = {
-    [METRICS_PROBE] = STORE_DB_METRICS_PROBE,   [METRICS_SNMP] = STORE_DB_METRICS_SNMP,
-    [METRICS_SCRAPE] = STORE_DB_METRICS_SCRAPE, [METRICS_CHECK] = STORE_DB_METRICS_CHECK,
-    [METRICS_AGENT] = STORE_DB_METRICS_AGENT,   [METRICS_UTILIZATION] = STORE_DB_METRICS_UTILIZATION,
-};
-
-enum store_db facts_figures_db(enum metric_source source) {
-  assert((size_t)source < METRICS_SOURCES);
-  return databases[source];
-}
-
-enum metric_source facts_figures_source(enum store_db db) {
-  for (int source = 0; source < METRICS_SOURCES; source++)
-    if (databases[source] == db)
-      return (enum metric_source)source;
-  return METRICS_SOURCES;
-}
-
 const struct config_load *facts_figures_load(const struct config *config, const struct config_service *service) {
   static struct config_load_metric reported[] = {
       {.name = "cpu_utilization", .source = METRICS_SOURCES, .weight = 1.0, .ceiling = 1.0},
@@ -48,24 +30,6 @@ uint32_t facts_figures_wanted(const struct config *config, const struct config_s
   return wanted;
 }
 
-static enum status read_told(const struct config_service *service, struct store_txn *txn, struct facts_rows *rows) {
-  for (size_t i = 0; i < service->member_count; i++) {
-    const char *id = service->members[i].name;
-    struct store_bytes value;
-    if (!service->members[i].is_registered)
-      continue;
-    enum status status = store_get(txn, STORE_DB_METRICS_AGENT, (struct store_bytes){id, strlen(id)}, &value);
-    if (status == STATUS_NODATA)
-      continue;
-    if (status != STATUS_OK)
-      return status;
-    struct record_key key;
-    record_key_member(service->name, id, &key);
-    facts_rows_add(rows, STORE_DB_METRICS_AGENT, (struct store_bytes){key.bytes, key.size}, value);
-  }
-  return STATUS_OK;
-}
-
 enum status facts_figures_read(const struct config *config, const struct config_service *service, struct store_txn *txn,
                                struct facts_rows *rows) {
   uint32_t wanted = facts_figures_wanted(config, service);
@@ -77,9 +41,9 @@ enum status facts_figures_read(const struct config *config, const struct config_
       continue;
     struct record_key prefix;
     record_key_service(service->name, &prefix);
-    status = source == METRICS_AGENT
-                 ? read_told(service, txn, rows)
-                 : facts_rows_scan(rows, txn, databases[source], (struct store_bytes){prefix.bytes, prefix.size});
+    status = source == METRICS_AGENT ? facts_rows_by_id(rows, txn, STORE_DB_METRICS_AGENT, service)
+                                     : facts_rows_scan(rows, txn, metrics_db((enum metric_source)source),
+                                                       (struct store_bytes){prefix.bytes, prefix.size});
   }
   return status;
 }

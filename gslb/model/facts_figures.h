@@ -15,11 +15,6 @@
 
 #define FACTS_WEIGHT_PERCENT "weight_percent" /* what an agent-check tells: of the configured weight */
 
-enum store_db facts_figures_db(enum metric_source source);
-/* Where the source's rows stand in the live store. */
-enum metric_source facts_figures_source(enum store_db db);
-/* The other way; METRICS_SOURCES: the database holds no figures. */
-
 const struct config_load *facts_figures_load(const struct config *config, const struct config_service *service);
 /* The service's load section, with the metrics of utilization reports where it names none; NULL: it has none. Borrowed
  * from config, or for ever. */

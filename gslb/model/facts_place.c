@@ -81,7 +81,7 @@ enum status facts_decode(enum store_db db, struct store_bytes value, void *to) {
 
 static enum status decode_figures(const struct facts_places *places, struct facts_rows *rows, struct facts_row *row) {
   const struct config_load *load = facts_figures_load(places->config, places->services[row->service].service);
-  return facts_figures_decode(load, facts_figures_source(row->db), facts_row_value(rows, row), &rows->arena,
+  return facts_figures_decode(load, metrics_source_of(row->db), facts_row_value(rows, row), &rows->arena,
                               &row->figures);
 }
 
@@ -100,7 +100,7 @@ enum status facts_locate(const struct facts_places *places, struct facts_rows *r
     if (!row->place)
       continue;
     row->service = (uint32_t)finder.service;
-    enum status status = facts_figures_source(row->db) == METRICS_SOURCES
+    enum status status = metrics_source_of(row->db) == METRICS_SOURCES
                              ? facts_decode(row->db, facts_row_value(rows, row), &scratch)
                              : decode_figures(places, rows, row);
     if (status == STATUS_VERSION)

@@ -31,6 +31,25 @@ enum status facts_rows_scan(struct facts_rows *rows, struct store_txn *txn, enum
   return store_scan(txn, db, prefix, copy_row, &scan);
 }
 
+enum status facts_rows_by_id(struct facts_rows *rows, struct store_txn *txn, enum store_db db,
+                             const struct config_service *service) {
+  for (size_t i = 0; i < service->member_count; i++) {
+    const char *id = service->members[i].name;
+    struct store_bytes value;
+    if (!service->members[i].is_registered)
+      continue;
+    enum status status = store_get(txn, db, (struct store_bytes){id, strlen(id)}, &value);
+    if (status == STATUS_NODATA)
+      continue;
+    if (status != STATUS_OK)
+      return status;
+    struct record_key key;
+    record_key_member(service->name, id, &key);
+    facts_rows_add(rows, db, (struct store_bytes){key.bytes, key.size}, value);
+  }
+  return STATUS_OK;
+}
+
 struct store_bytes facts_row_key(const struct facts_rows *rows, const struct facts_row *row) {
   return (struct store_bytes){rows->bytes + row->bytes, row->key_size};
 }

@@ -8,6 +8,7 @@
 
 #include "gslb/base/memory.h"
 #include "gslb/model/metrics.h"
+#include "gslb/model/config.h"
 #include "gslb/model/store.h"
 
 #define FACTS_KEY_PARTS_MOST 4u
@@ -37,6 +38,9 @@ void facts_rows_add(struct facts_rows *rows, enum store_db db, struct store_byte
 enum status facts_rows_scan(struct facts_rows *rows, struct store_txn *txn, enum store_db db,
                             struct store_bytes prefix);
 /* Adds what store_scan visits. */
+enum status facts_rows_by_id(struct facts_rows *rows, struct store_txn *txn, enum store_db db,
+                             const struct config_service *service);
+/* Adds, as rows of service \0 member, what stands under the ids of the service's registered members. */
 struct store_bytes facts_row_key(const struct facts_rows *rows, const struct facts_row *row);
 struct store_bytes facts_row_value(const struct facts_rows *rows, const struct facts_row *row);
 /* Borrowed until the next row is added. */

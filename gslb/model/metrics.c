@@ -117,3 +117,21 @@ enum status metric_source_parse(const char *word, enum metric_source *out) {
     }
   return STATUS_INVALID;
 }
+
+static const enum store_db databases[METRICS_SOURCES] = {
+    [METRICS_PROBE] = STORE_DB_METRICS_PROBE,   [METRICS_SNMP] = STORE_DB_METRICS_SNMP,
+    [METRICS_SCRAPE] = STORE_DB_METRICS_SCRAPE, [METRICS_CHECK] = STORE_DB_METRICS_CHECK,
+    [METRICS_AGENT] = STORE_DB_METRICS_AGENT,   [METRICS_UTILIZATION] = STORE_DB_METRICS_UTILIZATION,
+};
+
+enum store_db metrics_db(enum metric_source source) {
+  assert((size_t)source < METRICS_SOURCES);
+  return databases[source];
+}
+
+enum metric_source metrics_source_of(enum store_db db) {
+  for (int source = 0; source < METRICS_SOURCES; source++)
+    if (databases[source] == db)
+      return (enum metric_source)source;
+  return METRICS_SOURCES;
+}

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "gslb/base/status.h"
+#include "gslb/model/store.h"
 #include "gslb/model/records.h"
 
 #define METRICS_MOST 64u
@@ -52,5 +53,10 @@ uint8_t *metrics_encode(const struct metrics_record *record, size_t *size);
 /* Version 2; all numbers finite. free() it. */
 enum status metrics_decode(const void *data, size_t size, struct metrics_record *out);
 /* Version 1, of the agent's reports before there were others, is read too: without views, interval and counts. */
+
+enum store_db metrics_db(enum metric_source source);
+/* Where the source's rows stand in the live store. */
+enum metric_source metrics_source_of(enum store_db db);
+/* The other way; METRICS_SOURCES: the database holds no figures. */
 
 #endif
