@@ -19,8 +19,9 @@
 struct server {
   struct child *child;
   struct builder *builder;
-  uint32_t worker_count; /* fixed for this process: other sockets mean another process */
-  struct worker **workers;
+  uint32_t worker_count;   /* one for each UDP socket, and server.workers for TCP; fixed for this process, since other
+                            * sockets mean another process */
+  struct worker **workers; /* in the order that gslb/main/watch knows */
   struct transfers *transfers;
 };
 
@@ -37,33 +38,42 @@ static bool start_transfers(struct server *server, struct errbuf *err) {
   return server->transfers != NULL;
 }
 
+static bool start_worker(struct server *server, struct worker_options *options, uint32_t index, struct errbuf *err) {
+  options->index = index;
+  server->workers[index] = worker_start(options, err);
+  return server->workers[index] != NULL;
+}
+
 static bool start_workers(struct server *server, struct errbuf *err) {
-  const struct config_server *config = &server->child->config->server;
-  uint64_t secret;
-  random_secret(&secret, sizeof secret);
-  for (uint32_t i = 0; i < server->worker_count; i++) {
-    struct worker_options options = {
-        .index = i,
-        .udp = server->child->udp + i * config->listen_count,
-        .tcp = server->child->tcp + i * config->listen_count,
-        .count = config->listen_count,
-        .udp_payload = (uint16_t)config->udp_payload,
-        .tcp_connections = config->tcp_connections,
-        .tcp_per_client = config->tcp_per_client,
-        .tcp_idle_ms = config->tcp_idle_ms,
-        .transfers = server->transfers,
-        .rate_limit = &config->rate_limit,
-        .worker_count = server->worker_count,
-        .secret = secret,
-        .notified = server->child->notified,
-        .board = server->child->board,
-        .book = builder_book(server->builder),
-    };
-    server->workers[i] = worker_start(&options, err);
-    if (!server->workers[i])
-      return false;
+  const struct child *child = server->child;
+  const struct config_server *config = &child->config->server;
+  struct worker_options options = {
+      .udp_payload = (uint16_t)config->udp_payload,
+      .tcp_connections = config->tcp_connections,
+      .tcp_per_client = config->tcp_per_client,
+      .tcp_idle_ms = config->tcp_idle_ms,
+      .transfers = server->transfers,
+      .rate_limit = &config->rate_limit,
+      .sharers = config->workers,
+      .notified = child->notified,
+      .board = child->board,
+      .book = builder_book(server->builder),
+  };
+  random_secret(&options.secret, sizeof options.secret);
+  board_use_workers(child->board, server->worker_count);
+  uint32_t sockets = config->workers * (uint32_t)config->listen_count;
+  bool ok = true;
+  for (uint32_t i = 0; ok && i < sockets; i++) {
+    options.udp = child->udp[i];
+    ok = start_worker(server, &options, i, err);
   }
-  return true;
+  options.udp = -1;
+  options.listener_count = config->listen_count;
+  for (uint32_t i = 0; ok && i < config->workers; i++) {
+    options.listeners = child->tcp + i * config->listen_count;
+    ok = start_worker(server, &options, sockets + i, err);
+  }
+  return ok;
 }
 
 static void take_config(struct server *server, const struct channel_message *message) {
@@ -129,7 +139,8 @@ static void serve(struct server *server) {
 
 int dns_run(struct child *child) {
   struct errbuf err = {""};
-  struct server server = {.child = child, .worker_count = child->config->server.workers};
+  const struct config_server *config = &child->config->server;
+  struct server server = {.child = child, .worker_count = config->workers * ((uint32_t)config->listen_count + 1)};
   server.workers = mem_array(server.worker_count, sizeof *server.workers);
   server.builder = builder_new(child->board, &child->house);
   rcu_register_thread();

@@ -1,6 +1,6 @@
 /* zones/udp.h
- * A worker's UDP side: receives a batch, answers each, sends the batch. One struct udp a worker thread; buffers are
- * allocated once. */
+ * The UDP side: takes a batch off a socket, answers each datagram, sends the batch. One struct udp a worker thread;
+ * buffers are allocated once. */
 #ifndef GSLB_ZONES_UDP_H
 #define GSLB_ZONES_UDP_H
 
@@ -8,16 +8,18 @@
 
 #include "zones/answer.h"
 
+#define UDP_BATCH 64
+
 struct udp;
 
-struct udp *udp_new(size_t payload);
-/* payload: the largest reply in bytes. */
+struct udp *udp_new(int fd, size_t payload);
+/* fd: a blocking socket; borrowed. payload: the largest reply in bytes. */
 void udp_free(struct udp *udp);
 
-int udp_serve(struct udp *udp, int fd, struct answerer *answerer, const struct book *book);
-/* Takes at most one batch off the non-blocking socket and answers it; returns how many datagrams it took, and
- * UDP_BATCH when more may wait. Failures of single replies are counted, never fatal. */
-
-#define UDP_BATCH 64
+int udp_receive(struct udp *udp);
+/* Waits for a datagram and takes at most UDP_BATCH that are there; returns how many. 0 or less: a signal came, or the
+ * socket failed. */
+void udp_answer(struct udp *udp, int count, struct answerer *answerer, const struct book *book);
+/* Answers the count datagrams that udp_receive took. Failures of single replies are counted, never fatal. */
 
 #endif

@@ -1,6 +1,7 @@
 /* zones/worker.h
- * One worker thread: its UDP sockets and TCP connections, answered from the current book. Waits in epoll only when its
- * sockets are empty; is offline for RCU while it waits. */
+ * A worker: one thread that answers from the current book, either the datagrams of one UDP socket, where it waits in
+ * the very call that receives, or the connections of some TCP listeners, where it waits in epoll. Offline for RCU while
+ * it waits; without traffic it never wakes. */
 #ifndef GSLB_ZONES_WORKER_H
 #define GSLB_ZONES_WORKER_H
 
@@ -13,18 +14,19 @@
 #include "zones/transfer.h"
 
 struct worker_options {
-  uint32_t index;
-  const int *udp, *tcp; /* its own sockets, count of each; borrowed for the worker's life */
-  size_t count;
+  uint32_t index;       /* of its row on the board and of its turns in the book */
+  int udp;              /* its socket, blocking; -1: it serves TCP */
+  const int *listeners; /* non-blocking; borrowed for the worker's life, as the socket is */
+  size_t listener_count;
   uint16_t udp_payload;
   uint32_t tcp_connections;
   uint32_t tcp_per_client;
   int64_t tcp_idle_ms;
   struct transfers *transfers;                /* borrowed */
-  const struct config_rate_limit *rate_limit; /* copied */
-  uint32_t worker_count;
-  uint64_t secret; /* for hashes of what clients choose */
-  int notified;    /* channel to control */
+  const struct config_rate_limit *rate_limit; /* of UDP; copied */
+  uint32_t sharers;                           /* workers among which the kernel shares out one address' queries */
+  uint64_t secret;                            /* for hashes of what clients choose */
+  int notified;                               /* channel to control */
   struct board *board;
   struct book *const *book; /* where the builder publishes the current one; never NULL once a worker runs */
 };

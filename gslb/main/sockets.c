@@ -67,7 +67,9 @@ static int bind_inet(const struct addr *address, int type, bool is_shared, struc
   char text[ADDR_TEXT_SIZE];
   addr_format_port(address, text);
   const char *kind = type == SOCK_DGRAM ? "UDP" : "TCP";
-  int fd = socket(address->family == 4 ? AF_INET : AF_INET6, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  /* a worker waits for datagrams in the call that takes them */
+  int wait = type == SOCK_DGRAM ? 0 : SOCK_NONBLOCK;
+  int fd = socket(address->family == 4 ? AF_INET : AF_INET6, type | wait | SOCK_CLOEXEC, 0);
   if (fd < 0) {
     errbuf_set(err, STATUS_IO, "%s %s: socket: %s", kind, text, strerror(errno));
     return -1;

@@ -282,9 +282,9 @@ static void look_at_workers(struct supervisor *supervisor, int64_t now_ms) {
   if (dns->state != PROCESS_SERVING)
     return;
   const struct sockets *sockets = &supervisor->sockets;
-  bool is_waiting[CONFIG_WORKERS_MOST];
-  watch_sockets(sockets->udp, sockets->worker_count, sockets->listen_count, is_waiting);
-  size_t still = watch_look(&supervisor->watch, supervisor->board, is_waiting, sockets->worker_count);
+  bool is_waiting[BOARD_WORKERS_MOST];
+  size_t workers = watch_sockets(sockets->udp, sockets->tcp, sockets->worker_count, sockets->listen_count, is_waiting);
+  size_t still = watch_look(&supervisor->watch, supervisor->board, is_waiting, workers);
   if (still == WATCH_ALL_MOVE)
     return;
   log_error("dns (pid %d): worker %zu stands still while queries wait for it: ended by force", (int)dns->pid, still);

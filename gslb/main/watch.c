@@ -22,14 +22,20 @@ size_t watch_look(struct watch *watch, const struct board *board, const bool *is
   return still;
 }
 
-void watch_sockets(const int *udp, size_t workers, size_t listen_count, bool *is_waiting) {
+size_t watch_sockets(const int *udp, const int *tcp, size_t workers, size_t listen_count,
+                     bool is_waiting[BOARD_WORKERS_MOST]) {
   size_t count = workers * listen_count;
-  struct pollfd *looks = mem_array(count, sizeof *looks);
-  for (size_t i = 0; i < count; i++)
+  struct pollfd *looks = mem_array(2 * count, sizeof *looks);
+  for (size_t i = 0; i < count; i++) {
     looks[i] = (struct pollfd){.fd = udp[i], .events = POLLIN};
-  memset(is_waiting, 0, workers * sizeof *is_waiting);
-  if (poll(looks, count, 0) > 0)
-    for (size_t i = 0; i < count; i++)
-      is_waiting[i / listen_count] |= (looks[i].revents & POLLIN) != 0;
+    looks[count + i] = (struct pollfd){.fd = tcp[i], .events = POLLIN};
+  }
+  memset(is_waiting, 0, (count + workers) * sizeof *is_waiting);
+  if (poll(looks, 2 * count, 0) > 0)
+    for (size_t i = 0; i < count; i++) {
+      is_waiting[i] = looks[i].revents & POLLIN;
+      is_waiting[count + i / listen_count] |= (looks[count + i].revents & POLLIN) != 0;
+    }
   free(looks);
+  return count + workers;
 }

@@ -121,9 +121,21 @@ void board_hear(const struct board_bell *bell, enum board_ear ear) {
   (void)got;
 }
 
+static uint32_t workers_used(const struct board *board) {
+  uint32_t count = atomic_load_explicit(&board->worker_count, memory_order_relaxed);
+  return count < BOARD_WORKERS_MOST ? count : BOARD_WORKERS_MOST;
+}
+
+void board_use_workers(struct board *board, uint32_t count) {
+  assert(count <= BOARD_WORKERS_MOST);
+  if (count > atomic_load(&board->worker_count)) /* what rows that are no longer used counted stays in the sums */
+    atomic_store(&board->worker_count, count);
+}
+
 uint64_t board_total(const struct board *board, enum board_counter counter) {
   uint64_t total = 0;
-  for (size_t i = 0; i < CONFIG_WORKERS_MOST; i++)
+  uint32_t workers = workers_used(board);
+  for (uint32_t i = 0; i < workers; i++)
     total += atomic_load_explicit(&board->workers[i].counters[counter], memory_order_relaxed);
   return total;
 }
@@ -132,7 +144,8 @@ uint64_t board_answers(const struct board *board, uint32_t slot) {
   if (slot >= BOARD_SLOTS)
     return 0;
   uint64_t total = 0;
-  for (size_t i = 0; i < CONFIG_WORKERS_MOST; i++)
+  uint32_t workers = workers_used(board);
+  for (uint32_t i = 0; i < workers; i++)
     total += atomic_load_explicit(&board->answers[i][slot], memory_order_relaxed);
   return total;
 }

@@ -12,6 +12,7 @@
 #include "gslb/base/status.h"
 #include "gslb/model/config.h"
 
+#define BOARD_WORKERS_MOST CONFIG_THREADS_MOST
 #define BOARD_SLOTS 131072u /* members that can be counted; the pages are sparse */
 
 enum board_counter {
@@ -42,7 +43,7 @@ enum board_counter {
 const char *board_counter_name(enum board_counter counter);
 
 struct board_worker {
-  _Alignas(64) _Atomic uint64_t turns; /* moves while the worker turns its loop with work at hand */
+  _Alignas(64) _Atomic uint64_t turns; /* moves with each turn of the worker's loop */
   _Atomic uint64_t counters[BOARD_COUNTERS];
 };
 
@@ -83,9 +84,10 @@ struct board {
   struct board_process_row processes[BOARD_PROCESSES];
   _Atomic int64_t gauges[BOARD_GAUGES];
   _Atomic uint32_t bell;
-  struct board_cookies cookies; /* dns' builder alone */
-  struct board_worker workers[CONFIG_WORKERS_MOST];
-  _Atomic uint64_t answers[CONFIG_WORKERS_MOST][BOARD_SLOTS]; /* per worker and member slot */
+  struct board_cookies cookies;  /* dns' builder alone */
+  _Atomic uint32_t worker_count; /* rows in use, or in use before: the rest is never touched, and costs no memory */
+  struct board_worker workers[BOARD_WORKERS_MOST];
+  _Atomic uint64_t answers[BOARD_WORKERS_MOST][BOARD_SLOTS]; /* per worker and member slot */
 };
 
 enum board_ear { BOARD_EAR_DNS, BOARD_EAR_CONTROL, BOARD_EAR_PROBE, BOARD_EARS };
@@ -109,6 +111,8 @@ static inline void board_count(struct board_worker *worker, enum board_counter c
                         memory_order_relaxed);
 }
 
+void board_use_workers(struct board *board, uint32_t count);
+/* Before the first of so many workers counts. */
 uint64_t board_total(const struct board *board, enum board_counter counter);
 /* Sum over the workers. */
 uint64_t board_answers(const struct board *board, uint32_t slot);

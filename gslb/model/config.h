@@ -21,6 +21,7 @@ struct name_index;
 
 #define CONFIG_WORKERS_MOST 64u
 #define CONFIG_LISTEN_MOST 32u
+#define CONFIG_THREADS_MOST 256u /* that answer: workers x (addresses + 1) */
 #define CONFIG_MEMBER_NAME_MOST 63u
 #define CONFIG_ADDRESSES_MOST 16u /* of a member */
 #define CONFIG_MONITORS_MOST 16u  /* of a service */

@@ -120,13 +120,24 @@ static const char *run_directory(struct schema_reader *reader) {
   return config_state_path(reader, "run");
 }
 
+/* Each address has a thread of its own for each worker, and TCP one more. */
+static void check_workers(struct schema_reader *reader, const struct document_node *node,
+                          struct config_server *server) {
+  uint32_t most = CONFIG_THREADS_MOST / ((uint32_t)server->listen_count + 1);
+  if (!server->workers)
+    server->workers = core_count() < most ? core_count() : most;
+  else if (server->workers > most)
+    schema_problem(reader, config_place(node, "workers"),
+                   "%u workers on %zu addresses are more than %u threads: at most %u", server->workers,
+                   server->listen_count, CONFIG_THREADS_MOST, most);
+}
+
 void config_check_server(struct schema_reader *reader, const struct document_node *node, void *record) {
   struct config_server *server = record;
   config_check_addresses(reader, document_find(node, "listen"), "address", server->listen, server->listen_count);
   if (!server->identity)
     server->identity = host_name(reader);
-  if (!server->workers)
-    server->workers = core_count();
+  check_workers(reader, node, server);
   if (!server->run && server->state)
     server->run = run_directory(reader);
   if (!document_find(node, "nsid"))

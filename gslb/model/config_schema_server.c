@@ -153,7 +153,9 @@ static const struct schema_row server_rows[] = {
      .least = 1,
      .most = CONFIG_WORKERS_MOST,
      .standard_help = "the number of cores",
-     .help = "Threads that answer queries."},
+     .help =
+         "Threads that answer queries, by UDP as many for each address and by TCP as many in all. With all addresses "
+         "no more than 256 (workers x (addresses + 1))."},
     {.key = "udp_payload",
      .kind = SCHEMA_U32,
      ONE(struct config_server, udp_payload),

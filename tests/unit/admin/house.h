@@ -75,6 +75,7 @@ static inline int house_setup(void **state) {
   assert_int_equal(store_open(path, STORE_LIVE, STORE_CREATE, &house->live, &err), STATUS_OK);
   free(path);
   assert_int_equal(board_create(&house->board, &house->bell, &house->board_fd, &err), STATUS_OK);
+  board_use_workers(house->board, 1);
   *state = house;
   return 0;
 }

@@ -131,6 +131,7 @@ static int set_up(void **state) {
   assert_int_equal(store_open(scene->directory, STORE_DURABLE, STORE_CREATE, &scene->durable, NULL), STATUS_OK);
   assert_int_equal(store_open(scene->run, STORE_LIVE, STORE_CREATE, &scene->live, NULL), STATUS_OK);
   assert_int_equal(board_create(&scene->board, &scene->bell, &fd, NULL), STATUS_OK);
+  board_use_workers(scene->board, 1);
   *state = scene;
   return 0;
 }

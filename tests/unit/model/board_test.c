@@ -49,8 +49,9 @@ static void fresh_board_counts_nothing(void **state) {
 
 static void totals_are_sums_over_the_workers(void **state) {
   struct fixture *fixture = *state;
+  board_use_workers(fixture->board, BOARD_WORKERS_MOST);
   board_count(&fixture->board->workers[0], BOARD_NXDOMAIN);
-  board_count(&fixture->board->workers[CONFIG_WORKERS_MOST - 1], BOARD_NXDOMAIN);
+  board_count(&fixture->board->workers[BOARD_WORKERS_MOST - 1], BOARD_NXDOMAIN);
   assert_true(board_total(fixture->board, BOARD_NXDOMAIN) == 2);
   assert_true(board_total(fixture->board, BOARD_NOERROR) == 0);
   atomic_fetch_add(&fixture->board->answers[0][7], 3);
@@ -61,6 +62,7 @@ static void totals_are_sums_over_the_workers(void **state) {
 
 static void counters_of_a_child_outlive_it(void **state) {
   struct fixture *fixture = *state;
+  board_use_workers(fixture->board, 2);
   pid_t child = fork();
   if (child == 0) {
     board_count(&fixture->board->workers[1], BOARD_QUERIES_UDP);

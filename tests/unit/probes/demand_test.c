@@ -31,6 +31,7 @@ static int set_up(void **state) {
   assert_non_null(mkdtemp(scene->directory));
   assert_int_equal(store_open(scene->directory, STORE_DURABLE, STORE_CREATE, &scene->store, NULL), STATUS_OK);
   assert_int_equal(board_create(&scene->board, &bell, &fd, NULL), STATUS_OK);
+  board_use_workers(scene->board, 1);
   scene->monitor.idle_factor = 4;
   scene->member.name = "m1";
   scene->service = (struct config_service){.name = "www.example.com",

@@ -47,7 +47,10 @@ static struct metrics_record record;
 static int make_board(void **state) {
   (void)state;
   int fd;
-  return board_create(&board, &bell, &fd, NULL) != STATUS_OK;
+  if (board_create(&board, &bell, &fd, NULL) != STATUS_OK)
+    return -1;
+  board_use_workers(board, 2);
+  return 0;
 }
 
 static void make_config(struct scene *scene) {
