@@ -15,7 +15,7 @@ PACKAGES_BUILD = gcc make pkg-config libldns-dev libc-ares-dev libmicrohttpd-dev
 PACKAGES_TEST  = $(PACKAGES_BUILD) libcmocka-dev clang libclang-rt-14-dev python3-dnspython python3-yaml python3-jsonschema \
 	knot-dnsutils unbound prometheus chromium chromium-driver iproute2 procps lmdb-utils \
 	bind9 knot nsd knot-resolver pdns-recursor zonemaster-cli openssl snmpd snmp haproxy \
-	prometheus-node-exporter python3-pyftpdlib nghttp2-server
+	prometheus-node-exporter python3-pyftpdlib nghttp2-server valgrind
 PACKAGES_BENCH = $(PACKAGES_TEST) etcd-server
 PACKAGES_LINT  = clang-format clang-tidy cppcheck
 
@@ -46,7 +46,7 @@ C_FILES  = $(wildcard $(addsuffix /*.[ch],gslb/base gslb/model gslb/net gslb/dec
 	discovery discovery/agent gslb/admin gslb/main) \
 	tests/fuzz/*.c tests/bench/*.c tests/fake/*.c tests/unit/*/*.[ch])
 
-.PHONY: all run test test-asan test-long bench-registry bench-probes unit fuzz deps deps-run lint format check-format check-headers clean
+.PHONY: all run test test-asan test-long bench-registry bench-probes bench-instructions unit fuzz deps deps-run lint format check-format check-headers clean
 all: $(PROGRAMS:%=$(BUILD)/%)
 
 $(BUILD)/%.o: %.c
@@ -115,6 +115,16 @@ bench-registry: all
 bench-probes: all
 	@tests/install-packages $(PACKAGES_BENCH)
 	GSLB_BUILD=$(abspath $(BUILD)) tests/bench/probes
+
+# instructions of an answer, by kind of query, beside those kept
+bench-instructions:
+	@tests/install-packages $(PACKAGES_BENCH)
+	@$(MAKE) --no-print-directory $(BUILD)/bench/answer_instructions
+	GSLB_BUILD=$(abspath $(BUILD)) tests/bench/instructions
+$(BUILD)/bench/%: tests/bench/%.c $(LIBRARY)
+	@mkdir -p $(@D)
+	@echo "  link  $@"
+	@$(CC) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) $< $(LIBRARY) $(PKG_LIBS) -o $@
 
 deps:
 	@tests/install-packages $(PACKAGES_TEST)

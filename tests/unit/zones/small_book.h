@@ -53,10 +53,13 @@ static inline void small_book_make(struct small_book *small, const char *service
     small_book_fail(err.text);
   close(image);
   small->facts = facts_new(small->config, NULL, NULL);
+  uint32_t slot = 0; /* each member has a counter, as from control */
   for (size_t i = 0; i < small->config->service_count; i++) {
     struct arena arena = {0};
     struct evaluation evaluation;
     const struct service_facts *facts = facts_service(small->facts, i);
+    for (size_t member = 0; member < small->config->services[i].member_count; member++)
+      facts->members[member].slot = slot++;
     evaluate_service(small->config, facts, 1, &arena, &evaluation);
     small->book->tables[i] =
         table_build(&small->config->services[i], facts, &evaluation, topology_of(small->book->topology, i));
