@@ -247,7 +247,7 @@ static size_t put_option(const struct bench *bench, const struct kind *kind, str
                          const struct addr *from, uint8_t *at) {
   if (kind->option == OPTION_NONE)
     return 0;
-  uint8_t option[4 + COOKIE_SIZE];
+  uint8_t option[4 + COOKIE_SIZE] = {0};
   size_t size = 0;
   if (kind->option == OPTION_SUBNET_EDNS) {
     static const uint8_t head[] = {0, OPTION_SUBNET, 0, 7, 0, 1, 24, 0};
