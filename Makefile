@@ -31,7 +31,8 @@ OPTIMISE = -O2 -g -D_FORTIFY_SOURCE=2
 else
 OPTIMISE = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 endif
-CFLAGS_ALL  = -std=gnu11 -D_GNU_SOURCE -I. -I$(BUILD) $(WARNINGS) $(HARDEN) $(OPTIMISE) $(PKG_CFLAGS) $(CFLAGS)
+# liburcu's small functions are inlined where this is defined
+CFLAGS_ALL  = -std=gnu11 -D_GNU_SOURCE -D_LGPL_SOURCE -I. -I$(BUILD) $(WARNINGS) $(HARDEN) $(OPTIMISE) $(PKG_CFLAGS) $(CFLAGS)
 LDFLAGS_ALL = -pie -pthread -Wl,-z,relro,-z,now $(OPTIMISE) $(LDFLAGS)
 
 PROGRAMS = gslbd gslbctl gslb-agent

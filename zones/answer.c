@@ -3,7 +3,6 @@
 #include <time.h>
 #include <urcu-qsbr.h>
 
-#include "gslb/base/clock.h"
 #include "gslb/decide/directory.h"
 #include "zones/balanced.h"
 #include "zones/chaos.h"
@@ -49,7 +48,7 @@ static void note_listed_target(struct reply *reply, const uint8_t *target, size_
 /* What is listed at the name beside what the image has there. False: nothing of the type, and with any, nothing. */
 static bool answer_listed(struct reply *reply, uint16_t type) {
   const struct listing *listing = rcu_dereference(reply->book->listing);
-  const struct listing_name *listed = listing_find(listing, reply->name.wire, reply->name.size);
+  const struct listing_name *listed = listing_find(listing, reply->name->wire, reply->name->size);
   if (!listed || !listed->set_count)
     return false;
   const struct listing_set *set = type == TYPE_ANY ? &listed->sets[0] : listing_set(listed, type);
@@ -68,7 +67,7 @@ static bool answer_listed(struct reply *reply, uint16_t type) {
 /* How long the absence of a type at a name may be kept, where the image alone does not say. */
 static uint32_t listed_negative_ttl(const struct reply *reply) {
   const struct listing *listing = rcu_dereference(reply->book->listing);
-  return listing_find(listing, reply->name.wire, reply->name.size) ? DIRECTORY_REGISTER_TTL_S : UINT32_MAX;
+  return listing_find(listing, reply->name->wire, reply->name->size) ? DIRECTORY_REGISTER_TTL_S : UINT32_MAX;
 }
 
 /* RFC 8482 section 4.1: one RRset stands for all. */
@@ -93,7 +92,11 @@ static bool go_on_at(struct reply *reply, size_t record_at) {
   if (reply->is_truncated || record_at + RECORD_HEAD_SIZE > WIRE_POINTER_MOST)
     return false;
   reply->name_at = (uint16_t)(record_at + RECORD_HEAD_SIZE);
-  return reply_read_back(reply, reply->name_at, &reply->name);
+  if (!reply_read_back(reply, reply->name_at, &reply->followed))
+    return false;
+  reply->name = &reply->followed;
+  reply->hash = name_hash(reply->followed.wire, reply->followed.size);
+  return true;
 }
 
 static bool follow_cname(struct reply *reply, const struct image_rrset *cname) {
@@ -114,7 +117,7 @@ static bool follow_alias(struct reply *reply, const struct image_node *node) {
 /* RFC 6672 section 3.1: the DNAME itself, and a CNAME made from it. */
 static bool follow_dname(struct reply *reply, const struct image_node *node) {
   const struct image_rrset *dname = image_find_rrset(&reply->book->image, node, TYPE_DNAME);
-  size_t prefix = (size_t)(reply->name.size - node->name_size);
+  size_t prefix = (size_t)(reply->name->size - node->name_size);
   reply_require_rrset(reply, dname, (uint16_t)(reply->name_at + prefix), SECTION_ANSWER);
   if (reply->is_truncated)
     return false;
@@ -135,7 +138,7 @@ static bool follow_dname(struct reply *reply, const struct image_node *node) {
   wire_set_u16(at + 4, CLASS_IN);
   wire_set_u32(at + 6, dname->ttl_s);
   wire_set_u16(at + 10, (uint16_t)size);
-  memcpy(at + RECORD_HEAD_SIZE, reply->name.wire, prefix);
+  memcpy(at + RECORD_HEAD_SIZE, reply->name->wire, prefix);
   memcpy(at + RECORD_HEAD_SIZE + prefix, suffix, suffix_size);
   reply->counts[SECTION_ANSWER]++;
   return go_on_at(reply, start);
@@ -143,7 +146,7 @@ static bool follow_dname(struct reply *reply, const struct image_node *node) {
 
 static void refer(struct reply *reply, const struct image_node *cut) {
   const struct image_rrset *ns = image_find_rrset(&reply->book->image, cut, TYPE_NS);
-  uint16_t owner_at = (uint16_t)(reply->name_at + reply->name.size - cut->name_size);
+  uint16_t owner_at = (uint16_t)(reply->name_at + reply->name->size - cut->name_size);
   if (reply->counts[SECTION_ANSWER] == 0)
     reply->is_authoritative = false;
   reply_require_rrset(reply, ns, owner_at, SECTION_AUTHORITY);
@@ -170,7 +173,7 @@ static void enter_zone(struct reply *reply, const struct image_zone *zone) {
   if (reply->zone == zone)
     return;
   reply->zone = zone;
-  reply->apex_at = (uint16_t)(reply->name_at + reply->name.size - zone->name_size);
+  reply->apex_at = (uint16_t)(reply->name_at + reply->name->size - zone->name_size);
 }
 
 /* What stands at the name: follows an alias and returns true to go on, or answers. */
@@ -209,7 +212,7 @@ static bool pass(struct chain *chain, const struct image_node *node) {
  * absence may be kept when there is none. */
 static uint32_t find_beyond_image(struct reply *reply, struct chain *chain, struct find_result *found) {
   const struct book *book = reply->book;
-  const struct name *name = &reply->name;
+  const struct name *name = reply->name;
   struct registered *made = &chain->made[chain->length];
   uint32_t ttl_most_s = UINT32_MAX;
   switch (registered_find(book, found, name->wire, name->size, made)) {
@@ -243,7 +246,7 @@ static uint32_t find_beyond_image(struct reply *reply, struct chain *chain, stru
 /* One step of the chain; true to take another for the name that it led to. */
 static bool take_step(struct reply *reply, struct chain *chain, bool is_first) {
   struct find_result found;
-  find_name(&reply->book->image, reply->name.wire, reply->name.size, reply->query->type, &found);
+  find_name(&reply->book->image, reply->name->wire, reply->name->size, reply->query->type, &found);
   if (found.kind == FIND_OUTSIDE) {
     end_outside(reply, is_first);
     return false;
@@ -371,7 +374,7 @@ static enum rrl_kind limit_kind(const struct reply *reply, uint64_t *limited) {
     return RRL_REFERRAL;
   /* by node: all names that a wildcard makes count as one */
   if (reply->made)
-    *limited = name_hash(reply->name.wire, reply->name.size);
+    *limited = reply->hash;
   else if (reply->node)
     *limited = (uint64_t)((const uint8_t *)reply->node - base);
   return reply->counts[SECTION_ANSWER] ? RRL_ANSWER : RRL_NODATA;
@@ -383,7 +386,7 @@ static enum rrl_verdict judge_rate(const struct reply *reply) {
     return RRL_SEND;
   uint64_t limited;
   enum rrl_kind kind = limit_kind(reply, &limited);
-  return rrl_judge(rrl, &reply->client->addr, kind, limited, mono_now_ms());
+  return rrl_judge(rrl, &reply->client->addr, kind, limited, reply->answerer->now_ms);
 }
 
 /* An IXFR over UDP is answered by the apex' SOA alone: current or not, the client then knows what to do (RFC 1995
@@ -409,7 +412,6 @@ static void answer_question(struct reply *reply, const struct tsig_key *key) {
     answer_ixfr(reply, key);
   if (reply->rcode != RCODE_NOERROR || query->type == TYPE_IXFR)
     return;
-  reply->name = query->name;
   if (query->is_notify)
     notified_answer(reply, key);
   else if (query->class == CLASS_CH)
@@ -434,6 +436,8 @@ static void init_reply(struct reply *reply, struct answerer *answerer, const str
       cookie_is_valid(cookies, query->cookie, query->cookie_size, &client->addr, (uint32_t)time(NULL));
   reply->scope_bits = 0;
   reply->error = ERROR_NONE;
+  reply->name = &query->name;
+  reply->hash = query->hash;
   reply->name_at = WIRE_HEADER_SIZE;
   reply->zone = NULL;
   reply->node = NULL;
@@ -441,40 +445,50 @@ static void init_reply(struct reply *reply, struct answerer *answerer, const str
   reply->apex_at = 0;
 }
 
-size_t answer_query(struct answerer *answerer, const struct book *book, const struct query *query,
-                    const struct client *client, uint8_t *out, size_t room) {
-  struct reply reply;
-  size_t limit = message_limit(answerer, query, client, room);
-  init_reply(&reply, answerer, book, query, client);
-  struct tsig tsig;
-  tsig.verdict = TSIG_NONE; /* the rest, a kilobyte, is read only with another verdict */
-  uint64_t now_s = query->tsig_at ? (uint64_t)time(NULL) : 0;
-  if (query->tsig_at && query->rcode != RCODE_FORMERR &&
-      tsig_verify(book->keys, query->packet, query->size, now_s, &tsig) != TSIG_GOOD)
-    reply.rcode = tsig_rcode(tsig.verdict);
-  size_t whole = limit;
-  limit -= tsig_reply_size(&tsig);
-  reply.writer = (struct writer){.base = out, .limit = limit - edns_size(&reply)};
-  reply_clear(&reply);
-  memcpy(out + WIRE_HEADER_SIZE, query->packet + WIRE_HEADER_SIZE, query->question_size);
-
-  answer_question(&reply, tsig.verdict == TSIG_GOOD ? tsig.key : NULL);
-  enum rrl_verdict verdict = judge_rate(&reply);
+/* Everything but a signature; returns the size so far, or 0 for silence. room: what the whole reply may take. */
+static size_t answer(struct reply *reply, size_t room, const struct tsig_key *key) {
+  const struct query *query = reply->query;
+  reply->writer.limit = room - edns_size(reply);
+  reply_clear(reply);
+  wire_copy(reply->writer.base + WIRE_HEADER_SIZE, query->packet + WIRE_HEADER_SIZE, query->question_size);
+  answer_question(reply, key);
+  enum rrl_verdict verdict = judge_rate(reply);
   if (verdict == RRL_DROP) {
-    board_count(answerer->board, BOARD_LIMITED_DROPPED);
+    board_count(reply->answerer->board, BOARD_LIMITED_DROPPED);
     return 0;
   }
   if (verdict == RRL_SLIP) {
-    board_count(answerer->board, BOARD_LIMITED_SLIPPED);
-    reply.is_truncated = true;
+    board_count(reply->answerer->board, BOARD_LIMITED_SLIPPED);
+    reply->is_truncated = true;
   }
-  if (reply.is_truncated) /* nothing partial: the client asks again over TCP */
-    reply_clear(&reply);
-  reply.writer.limit = limit;
-  reply.writer.failed = false;
+  if (reply->is_truncated) /* nothing partial: the client asks again over TCP */
+    reply_clear(reply);
+  reply->writer.limit = room;
+  reply->writer.failed = false;
   if (query->has_edns)
-    edns_put(&reply);
-  put_header(&reply);
-  count_reply(&reply);
-  return tsig_sign_reply(&tsig, out, reply.writer.used, whole, now_s);
+    edns_put(reply);
+  put_header(reply);
+  count_reply(reply);
+  return reply->writer.used;
+}
+
+static size_t answer_signed(struct reply *reply, size_t room) {
+  const struct query *query = reply->query;
+  struct tsig tsig;
+  tsig.verdict = TSIG_NONE;
+  uint64_t now_s = (uint64_t)time(NULL);
+  if (query->rcode != RCODE_FORMERR &&
+      tsig_verify(reply->book->keys, query->packet, query->size, now_s, &tsig) != TSIG_GOOD)
+    reply->rcode = tsig_rcode(tsig.verdict);
+  size_t size = answer(reply, room - tsig_reply_size(&tsig), tsig.verdict == TSIG_GOOD ? tsig.key : NULL);
+  return size ? tsig_sign_reply(&tsig, reply->writer.base, size, room, now_s) : 0;
+}
+
+size_t answer_query(struct answerer *answerer, const struct book *book, const struct query *query,
+                    const struct client *client, uint8_t *out, size_t room) {
+  struct reply reply;
+  init_reply(&reply, answerer, book, query, client);
+  reply.writer.base = out;
+  size_t limit = message_limit(answerer, query, client, room);
+  return query->tsig_at ? answer_signed(&reply, limit) : answer(&reply, limit, NULL);
 }

@@ -21,6 +21,7 @@ struct client {
 
 struct answerer {
   struct random random;
+  int64_t now_ms;             /* mono; of the batch that is being answered */
   struct board_worker *board; /* this worker's counters */
   _Atomic uint64_t *answers;  /* this worker's counters by member slot */
   struct rrl *rrl;            /* NULL: no limit */

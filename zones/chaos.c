@@ -34,7 +34,7 @@ static void put_text(struct reply *reply, const char *text, size_t size) {
 void chaos_answer(struct reply *reply) {
   const struct book *book = reply->book;
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-    if (reply->name.size != names[i].size || memcmp(reply->name.wire, names[i].name, names[i].size) != 0)
+    if (reply->name->size != names[i].size || memcmp(reply->name->wire, names[i].name, names[i].size) != 0)
       continue;
     const char *text = names[i].is_version ? book->version : book->nsid;
     if (!text)

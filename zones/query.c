@@ -5,27 +5,18 @@
 #include "zones/wire.h"
 
 #define EDNS_PAYLOAD_LEAST 512u
+#define QUESTION_TAIL_SIZE 4u /* type and class */
 
-/* The question's name; a pointer there has nothing before it to point to, so it is malformed. */
-static bool read_question_name(struct reader *reader, struct name *out) {
-  size_t used = 0;
-  for (;;) {
-    uint8_t length = reader_u8(reader);
-    if (reader->failed || length > NAME_LABEL_MOST || used + length + 1 > NAME_SIZE_MOST)
-      return false;
-    out->wire[used++] = length;
-    if (length == 0)
-      break;
-    const uint8_t *label = reader_take(reader, length);
-    if (!label)
-      return false;
-    for (uint8_t i = 0; i < length; i++)
-      out->wire[used++] = name_lower(label[i]);
-    if (used >= NAME_SIZE_MOST)
-      return false;
+/* Wire length of the question's name within so many bytes; 0: malformed, as is a pointer there, which has nothing
+ * before it to point to. */
+static size_t question_name_size(const uint8_t *name, size_t room) {
+  size_t most = room < NAME_SIZE_MOST ? room : NAME_SIZE_MOST, at = 0;
+  while (at < most && name[at] != 0) {
+    if (name[at] > NAME_LABEL_MOST)
+      return 0;
+    at += name[at] + 1u;
   }
-  out->size = (uint8_t)used;
-  return true;
+  return at < most ? at + 1 : 0;
 }
 
 /* RFC 7873 section 5.2.2: 8 bytes of the client's, or those and 8 to 32 of a server's. */
@@ -126,52 +117,59 @@ static uint16_t judge(const struct query *query) {
   return RCODE_NOERROR;
 }
 
-enum query_verdict query_parse(const uint8_t *packet, size_t size, struct query *out) {
-  if (size < WIRE_HEADER_SIZE)
-    return QUERY_DROP_SHORT;
-  out->packet = packet;
-  out->size = (uint16_t)size;
-  out->flags = wire_get_u16(packet + 2);
-  if (out->flags & FLAG_QR)
-    return QUERY_DROP_RESPONSE;
-  out->has_question = out->has_edns = out->do_bit = false;
-  out->wants_nsid = out->wants_keepalive = out->has_subnet = false;
-  out->cookie_size = out->edns_version = 0;
-  out->tsig_at = 0;
-  out->question_size = 0;
-  out->type = out->class = 0;
-  out->name.size = 0;
-  out->rcode = RCODE_FORMERR;
-  out->is_notify = (out->flags & FLAG_OPCODE) == OPCODE_NOTIFY;
-  bool is_query = (out->flags & FLAG_OPCODE) == 0 || out->is_notify;
-  if (!is_query)
-    out->rcode = RCODE_NOTIMP;
-
-  uint16_t questions = wire_get_u16(packet + 4), answers = wire_get_u16(packet + 6);
-  uint16_t authorities = wire_get_u16(packet + 8), additionals = wire_get_u16(packet + 10);
-  struct reader reader = reader_of(packet + WIRE_HEADER_SIZE, size - WIRE_HEADER_SIZE);
-  if (questions != 1 || !read_question_name(&reader, &out->name))
-    return QUERY_FINE;
-  out->type = reader_u16(&reader);
-  out->class = reader_u16(&reader);
-  if (reader.failed)
-    return QUERY_FINE;
-  out->has_question = true;
-  out->question_size = (uint16_t)(reader.at - packet - WIRE_HEADER_SIZE);
-  if (!is_query)
-    return QUERY_FINE;
-
+/* The records behind the question; true when the message ends with them. */
+static bool read_records(struct reader *reader, struct query *out) {
+  const uint8_t *packet = out->packet;
+  uint16_t answers = wire_get_u16(packet + 6), authorities = wire_get_u16(packet + 8);
+  uint16_t additionals = wire_get_u16(packet + 10);
   /* an IXFR query brings its SOA in the authority section (RFC 1995 section 3) */
   /* and a NOTIFY may bring the new one in the answer section (RFC 1996 section 3.7) */
   if (answers > (out->is_notify ? 1 : 0) || authorities > (out->type == TYPE_IXFR ? 1 : 0))
-    return QUERY_FINE;
+    return false;
   for (uint32_t i = 0; i < (uint32_t)answers + authorities; i++)
-    if (!skip_record(&reader))
-      return QUERY_FINE;
+    if (!skip_record(reader))
+      return false;
   for (uint16_t i = 0; i < additionals; i++)
-    if (!read_additional(&reader, i + 1 == additionals, out))
-      return QUERY_FINE;
-  if (reader_left(&reader) == 0)
+    if (!read_additional(reader, i + 1 == additionals, out))
+      return false;
+  return reader_left(reader) == 0;
+}
+
+enum query_verdict query_parse(const uint8_t *packet, size_t size, struct query *out) {
+  if (size < WIRE_HEADER_SIZE)
+    return QUERY_DROP_SHORT;
+  uint16_t flags = wire_get_u16(packet + 2);
+  if (flags & FLAG_QR)
+    return QUERY_DROP_RESPONSE;
+  out->packet = packet;
+  out->size = (uint16_t)size;
+  out->flags = flags;
+  out->type = out->class = out->question_size = out->tsig_at = 0;
+  out->has_question = out->has_edns = out->do_bit = false;
+  out->wants_nsid = out->wants_keepalive = out->has_subnet = false;
+  out->cookie_size = out->edns_version = 0;
+  out->name.size = 0;
+  uint16_t opcode = flags & FLAG_OPCODE;
+  out->is_notify = opcode == OPCODE_NOTIFY;
+  bool is_query = opcode == 0 || out->is_notify;
+  out->rcode = is_query ? RCODE_FORMERR : RCODE_NOTIMP;
+
+  if (wire_get_u16(packet + 4) != 1)
+    return QUERY_FINE;
+  const uint8_t *name = packet + WIRE_HEADER_SIZE;
+  size_t room = size - WIRE_HEADER_SIZE, name_size = question_name_size(name, room);
+  if (!name_size || room - name_size < QUESTION_TAIL_SIZE)
+    return QUERY_FINE;
+  out->hash = name_lower_copy(out->name.wire, name, name_size);
+  out->name.size = (uint8_t)name_size;
+  out->type = wire_get_u16(name + name_size);
+  out->class = wire_get_u16(name + name_size + 2);
+  out->has_question = true;
+  out->question_size = (uint16_t)(name_size + QUESTION_TAIL_SIZE);
+  if (!is_query)
+    return QUERY_FINE;
+  struct reader reader = reader_of(name + out->question_size, room - out->question_size);
+  if (read_records(&reader, out))
     out->rcode = judge(out);
   return QUERY_FINE;
 }

@@ -105,6 +105,7 @@ struct query {
   struct subnet subnet;
   uint16_t tsig_at;       /* offset of the TSIG record, which is the last one; 0: none */
   uint16_t question_size; /* bytes of the question section, from offset 12 */
+  uint64_t hash;          /* name_hash of name; valid with has_question */
   struct name name;       /* lower case */
 };
 

@@ -5,7 +5,8 @@
 void reply_note_target(struct reply *reply, enum target_kind kind, const void *at, size_t name_at) {
   if (reply->target_count == REPLY_TARGETS_MOST || name_at > WIRE_POINTER_MOST)
     return;
-  for (uint32_t i = 0; i < reply->target_count; i++)
+  /* a member has one record in an answer, so it comes but once */
+  for (uint32_t i = 0; i < reply->target_count && kind != TARGET_MEMBER; i++)
     if (reply->targets[i].at == at)
       return;
   reply->targets[reply->target_count++] = (struct reply_target){.at = at, .kind = kind, .name_at = (uint16_t)name_at};
@@ -16,7 +17,7 @@ bool reply_put_rrset(struct reply *reply, const struct image_rrset *rrset, uint1
   if (reply->writer.limit - start < rrset->data_size)
     return false;
   uint8_t *at = writer_take(&reply->writer, rrset->data_size);
-  memcpy(at, image_rrset_data(rrset), rrset->data_size);
+  wire_copy(at, image_rrset_data(rrset), rrset->data_size);
   const struct image_patch *patches = image_rrset_patches(rrset);
   for (uint16_t i = 0; i < rrset->patch_count; i++)
     wire_set_u16(at + patches[i].at, 0xc000 | (patches[i].is_apex ? reply->apex_at : owner_at));
@@ -38,7 +39,7 @@ bool reply_put_row(struct reply *reply, const struct table_row *row, uint16_t ow
   if (reply->writer.limit - reply->writer.used < row->size)
     return false;
   uint8_t *at = writer_take(&reply->writer, row->size);
-  memcpy(at, row->records, row->size);
+  wire_copy(at, row->records, row->size);
   if (owner_at != WIRE_HEADER_SIZE)
     for (size_t offset = 0; offset < row->size; offset += RECORD_HEAD_SIZE + wire_get_u16(at + offset + 10))
       wire_set_u16(at + offset, 0xc000 | owner_at);

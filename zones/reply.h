@@ -40,8 +40,9 @@ struct reply {
   bool is_cookie_valid;
   uint8_t scope_bits; /* of the client's address that the answer depended on */
   int error;          /* enum extended_error */
-  /* the name being looked up, and where in the message it stands */
-  struct name name;
+  /* the name being looked up: the question's, or one that an alias led to; and where in the message it stands */
+  const struct name *name;
+  uint64_t hash; /* of name */
   uint16_t name_at;
   const struct image_zone *zone;
   uint16_t apex_at;              /* where the zone's name stands in the message */
@@ -49,6 +50,7 @@ struct reply {
   const struct registered *made; /* whose node it is, when it is none of the image's; NULL otherwise */
   uint32_t target_count;
   struct reply_target targets[REPLY_TARGETS_MOST];
+  struct name followed; /* what name points to behind an alias */
 };
 
 bool reply_put_rrset(struct reply *reply, const struct image_rrset *rrset, uint16_t owner_at, enum section section);

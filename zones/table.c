@@ -43,6 +43,11 @@ static void make_rows(struct arena *arena, const struct config_service *service,
   list->rows[TABLE_CNAME][index] = record_cname(arena, service, index, ttl_s);
 }
 
+/* Whose clients are told all members, with a priority and a weight or a preference each, and choose by themselves. */
+static bool is_chosen_by_clients(enum table_type type) {
+  return type == TABLE_SRV || type == TABLE_MX;
+}
+
 /* How a type is drawn: clients of SRV and MX choose by themselves, so they are told all, and more than fit are drawn by
  * weight. */
 static enum balance_method method_of(const struct config_service *service, enum table_type type, uint32_t *wanted) {
@@ -51,7 +56,7 @@ static enum balance_method method_of(const struct config_service *service, enum 
     *wanted = TABLE_RECORDS_MOST;
   if (type == TABLE_CNAME)
     *wanted = 1;
-  if (type != TABLE_SRV && type != TABLE_MX)
+  if (!is_chosen_by_clients(type))
     return service->method;
   *wanted = TABLE_RECORDS_MOST;
   return service->method == METHOD_FIRST ? METHOD_FIRST : METHOD_WEIGHTED;
@@ -67,10 +72,10 @@ static uint32_t choose_site(const struct config_service *service, const struct t
   return UINT32_MAX;
 }
 
-/* The lowest tier that has records of the type; clients of SRV and MX get all tiers, as priorities. */
+/* The lowest tier that has records of the type; where clients choose, they get all tiers. */
 static uint32_t best_tier(const struct config_service *service, const struct table_row *rows, enum table_type type) {
   uint32_t tier = UINT32_MAX;
-  if (type == TABLE_SRV || type == TABLE_MX)
+  if (is_chosen_by_clients(type))
     return tier;
   for (size_t i = 0; i < service->member_count; i++)
     if (rows[i].count && service->members[i].tier < tier)
@@ -81,6 +86,7 @@ static uint32_t best_tier(const struct config_service *service, const struct tab
 struct choice { /* which members may be drawn: those of this tier or a lower one, at this site */
   uint32_t tier;
   uint32_t site; /* UINT32_MAX: any */
+  bool is_by_clients;
 };
 
 /* Members that are over have records of a type only where nobody else has. */
@@ -119,6 +125,8 @@ static void fill_set(struct arena *arena, const struct config_service *service, 
   }
   if (set->wanted > set->row_count)
     set->wanted = set->row_count;
+  if (choice->is_by_clients && set->method == METHOD_WEIGHTED && set->wanted == set->row_count)
+    set->method = METHOD_ALL; /* the order need not be drawn */
   if (set->row_count && set->method == METHOD_WEIGHTED) {
     set->cells = arena_array(arena, set->row_count, sizeof *set->cells);
     alias_build(set->weights, set->row_count, set->cells);
@@ -140,7 +148,8 @@ static void fill_views(struct table *table, const struct config_service *service
     if (!has_any(list->rows[type], service->member_count))
       continue;
     leave_over_out(evaluation, list->rows[type], service->member_count);
-    struct choice choice = {.tier = best_tier(service, list->rows[type], (enum table_type)type)};
+    struct choice choice = {.tier = best_tier(service, list->rows[type], (enum table_type)type),
+                            .is_by_clients = is_chosen_by_clients((enum table_type)type)};
     for (uint32_t class = 0; class < class_count; class ++) {
       struct table_set *set = &table->views[class].sets[type];
       size_t site_count = 0;

@@ -9,6 +9,7 @@
 #include <sys/time.h>
 #include <sys/uio.h>
 
+#include "gslb/base/clock.h"
 #include "gslb/base/memory.h"
 #include "zones/wire.h"
 
@@ -133,6 +134,7 @@ int udp_receive(struct udp *udp) {
 
 void udp_answer(struct udp *udp, int count, struct answerer *answerer, const struct book *book) {
   unsigned ready = 0;
+  answerer->now_ms = mono_now_ms();
   for (int i = 0; i < count; i++) {
     struct msghdr *in = &udp->in[i].msg_hdr;
     uint8_t *reply = udp->replies + ready * udp->payload;

@@ -32,6 +32,21 @@ static inline void wire_set_u32(uint8_t *at, uint32_t value) {
   wire_set_u16(at + 2, (uint16_t)value);
 }
 
+/* memcpy for the few dozen bytes of names and records, without a call: the last move may cover bytes a second time. */
+static inline void wire_copy(uint8_t *out, const uint8_t *from, size_t size) {
+  if (size >= 16) {
+    for (size_t at = 0; at + 16 < size; at += 16)
+      memcpy(out + at, from + at, 16);
+    memcpy(out + size - 16, from + size - 16, 16);
+  } else if (size >= 8) {
+    memcpy(out, from, 8);
+    memcpy(out + size - 8, from + size - 8, 8);
+  } else {
+    for (size_t at = 0; at < size; at++)
+      out[at] = from[at];
+  }
+}
+
 struct reader {
   const uint8_t *at;
   const uint8_t *end;

@@ -115,28 +115,78 @@ unsigned name_label_count(const uint8_t *wire) {
   return count;
 }
 
-static uint64_t mix(uint64_t a, uint64_t b) {
-  __uint128_t product = (__uint128_t)a * b;
+#define HASH_START 0x2d358dccaa6c78a5u
+#define HASH_STEP 0x8bb84b93962eacc9u
+
+/* Folds a product of 64 x 64 bits. Both factors hold the state, so that no bytes alone make one of them zero. */
+static inline uint64_t mix(uint64_t state, uint64_t a, uint64_t b) {
+  __uint128_t product = (__uint128_t)(a ^ state) * (b ^ (state << 32 | state >> 32) ^ HASH_STEP);
   return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-uint64_t name_hash(const uint8_t *wire, size_t size) {
-  /* 16 bytes a step by folded 64 x 64 multiplication */
-  const uint64_t k0 = 0x2d358dccaa6c78a5u, k1 = 0x8bb84b93962eacc9u;
-  uint64_t state = k0 ^ size;
-  uint64_t a, b;
-  while (size > 16) {
-    memcpy(&a, wire, 8);
-    memcpy(&b, wire + 8, 8);
-    state = mix(a ^ k1, b ^ state);
-    wire += 16;
-    size -= 16;
+static inline uint64_t load(const uint8_t *at) {
+  uint64_t word;
+  memcpy(&word, at, sizeof word);
+  return word;
+}
+
+static inline void store(uint8_t *at, uint64_t word) {
+  memcpy(at, &word, sizeof word);
+}
+
+/* Sets 0x20 in the bytes 'A' to 'Z' of a word. Additions to seven bits carry into the eighth and no further. */
+static inline uint64_t lower_word(uint64_t word) {
+  const uint64_t each = 0x0101010101010101u;
+  uint64_t sevens = word & 0x7f * each;
+  uint64_t from_a = sevens + (0x80 - 'A') * each, over_z = sevens + (0x7f - 'Z') * each;
+  uint64_t is_upper = (from_a ^ over_z) & ~word & 0x80 * each;
+  return word | is_upper >> 2;
+}
+
+static inline uint64_t read_word(uint8_t *out, const uint8_t *wire, size_t at, bool is_copied) {
+  uint64_t word = load(wire + at);
+  if (is_copied) {
+    word = lower_word(word);
+    store(out + at, word);
   }
-  uint8_t tail[16] = {0};
-  memcpy(tail, wire, size);
-  memcpy(&a, tail, 8);
-  memcpy(&b, tail + 8, 8);
-  return mix(k1 ^ size, mix(a ^ k1, b ^ state));
+  return word;
+}
+
+/* Up to seven bytes as the low ones of a word. */
+static inline uint64_t read_short(uint8_t *out, const uint8_t *wire, size_t size, bool is_copied) {
+  uint64_t word = 0;
+  for (size_t i = 0; i < size; i++) {
+    uint8_t byte = is_copied ? name_lower(wire[i]) : wire[i];
+    if (is_copied)
+      out[i] = byte;
+    word |= (uint64_t)byte << 8 * i;
+  }
+  return word;
+}
+
+/* 16 bytes a step; the last step takes the last bytes, some of them perhaps a second time, so that none needs padding. */
+static inline uint64_t hash_bytes(uint8_t *out, const uint8_t *wire, size_t size, bool is_copied) {
+  uint64_t state = HASH_START ^ size, a, b = 0;
+  if (size < 8)
+    return mix(state, mix(state, read_short(out, wire, size, is_copied), b), HASH_START);
+  size_t at = 0;
+  for (; size - at > 16; at += 16) {
+    a = read_word(out, wire, at, is_copied);
+    b = read_word(out, wire, at + 8, is_copied);
+    state = mix(state, a, b);
+  }
+  /* in this order, since in place the second of two overlapping words is lower case already */
+  a = size - at > 8 ? read_word(out, wire, at, is_copied) : 0;
+  b = read_word(out, wire, size - 8, is_copied);
+  return mix(HASH_START ^ size, mix(state, a, b), HASH_START);
+}
+
+uint64_t name_hash(const uint8_t *wire, size_t size) {
+  return hash_bytes(NULL, wire, size, false);
+}
+
+uint64_t name_lower_copy(uint8_t *out, const uint8_t *wire, size_t size) {
+  return hash_bytes(out, wire, size, true);
 }
 
 enum status name_join(const char *prefix, const struct name *base, struct name *out) {

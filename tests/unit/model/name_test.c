@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -89,6 +90,51 @@ static void hashes_of_many_names_differ(void **state) {
   }
 }
 
+/* Exactly size bytes each, so that the sanitizers see one too many. */
+static void check_lower_copy(size_t size, unsigned seed) {
+  uint8_t *wire = malloc(size ? size : 1), *out = malloc(size ? size : 1), *expected = malloc(size ? size : 1);
+  for (size_t i = 0; i < size; i++) {
+    seed = seed * 1103515245 + 12345;
+    wire[i] = (uint8_t)(seed >> 16);
+    expected[i] = name_lower(wire[i]);
+  }
+  uint64_t hash = name_hash(expected, size);
+  assert_true(name_lower_copy(out, wire, size) == hash);
+  assert_memory_equal(out, expected, size);
+  assert_true(name_lower_copy(wire, wire, size) == hash);
+  assert_memory_equal(wire, expected, size);
+  free(wire);
+  free(out);
+  free(expected);
+}
+
+static void lower_copy_agrees_with_lowering_and_hashing_each_byte(void **state) {
+  (void)state;
+  for (size_t size = 0; size <= 600; size++)
+    for (unsigned round = 0; round < 8; round++)
+      check_lower_copy(size, (unsigned)size * 8 + round);
+  uint8_t all[256], out[256];
+  for (size_t i = 0; i < sizeof all; i++)
+    all[i] = (uint8_t)i;
+  name_lower_copy(out, all, sizeof all);
+  for (size_t i = 0; i < sizeof all; i++)
+    assert_int_equal(out[i], name_lower((uint8_t)i));
+}
+
+static void hashes_depend_on_every_byte_and_the_size(void **state) {
+  (void)state;
+  uint8_t bytes[80] = {0};
+  for (size_t size = 0; size < sizeof bytes; size++) {
+    uint64_t hash = name_hash(bytes, size);
+    assert_true(hash != name_hash(bytes, size + 1));
+    for (size_t i = 0; i < size; i++) {
+      bytes[i] = 1;
+      assert_true(hash != name_hash(bytes, size));
+      bytes[i] = 0;
+    }
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(names_are_lowered_and_keep_their_escapes),
@@ -96,6 +142,8 @@ int main(void) {
       cmocka_unit_test(label_and_name_lengths_end_at_63_and_255),
       cmocka_unit_test(below_holds_on_label_boundaries_only),
       cmocka_unit_test(hashes_of_many_names_differ),
+      cmocka_unit_test(lower_copy_agrees_with_lowering_and_hashing_each_byte),
+      cmocka_unit_test(hashes_depend_on_every_byte_and_the_size),
   };
   return cmocka_run_group_tests_name("name", tests, NULL, NULL);
 }
