@@ -28,8 +28,7 @@ struct chain { /* the nodes passed by CNAME, so that a chain that bites its tail
 static void note_listed_target(struct reply *reply, const uint8_t *target, size_t name_at) {
   const struct book *book = reply->book;
   struct name name = {.size = (uint8_t)name_size(target)};
-  for (size_t i = 0; i < name.size; i++)
-    name.wire[i] = name_lower(target[i]);
+  uint64_t hash = name_lower_copy(name.wire, target, name.size);
   const struct listing_name *listed = listing_find(rcu_dereference(book->listing), name.wire, name.size);
   if (listed) {
     reply_note_target(reply, TARGET_LISTED, listed, name_at);
@@ -37,7 +36,7 @@ static void note_listed_target(struct reply *reply, const uint8_t *target, size_
   }
   struct find_result found;
   struct registered registered;
-  find_name(&book->image, name.wire, name.size, TYPE_A, &found);
+  find_name(&book->image, name.wire, name.size, hash, TYPE_A, &found);
   enum registered_kind kind = registered_find(book, &found, name.wire, name.size, &registered);
   if (kind == REGISTERED_NAME && (registered.node.flags & IMAGE_MEMBER))
     reply_note_target(reply, TARGET_MEMBER, &registered.table->targets[registered.node.member], name_at);
@@ -72,12 +71,11 @@ static uint32_t listed_negative_ttl(const struct reply *reply) {
 
 /* RFC 8482 section 4.1: one RRset stands for all. */
 static bool answer_any(struct reply *reply, const struct image_node *node) {
-  const struct image_ref *refs = image_node_refs(node);
-  for (uint16_t i = 0; i < node->rrset_count; i++) {
-    if (refs[i].type == TYPE_DS && (node->flags & IMAGE_APEX))
+  const struct image_rrset *rrset = image_node_rrsets(node);
+  for (uint16_t i = 0; i < node->rrset_count; i++, rrset = image_rrset_next(rrset)) {
+    if (rrset->type == TYPE_DS && (node->flags & IMAGE_APEX))
       continue; /* the parent's */
-    reply_require_rrset(reply, image_rrset(&reply->book->image, (uint64_t)refs[i].rrset * 8), reply->name_at,
-                        SECTION_ANSWER);
+    reply_require_rrset(reply, rrset, reply->name_at, SECTION_ANSWER);
     return true;
   }
   static const uint16_t types[] = {TYPE_A, TYPE_AAAA, TYPE_SRV, TYPE_MX, TYPE_CNAME};
@@ -116,7 +114,7 @@ static bool follow_alias(struct reply *reply, const struct image_node *node) {
 
 /* RFC 6672 section 3.1: the DNAME itself, and a CNAME made from it. */
 static bool follow_dname(struct reply *reply, const struct image_node *node) {
-  const struct image_rrset *dname = image_find_rrset(&reply->book->image, node, TYPE_DNAME);
+  const struct image_rrset *dname = image_find_rrset(node, TYPE_DNAME);
   size_t prefix = (size_t)(reply->name->size - node->name_size);
   reply_require_rrset(reply, dname, (uint16_t)(reply->name_at + prefix), SECTION_ANSWER);
   if (reply->is_truncated)
@@ -136,7 +134,7 @@ static bool follow_dname(struct reply *reply, const struct image_node *node) {
   wire_set_u16(at, 0xc000 | reply->name_at);
   wire_set_u16(at + 2, TYPE_CNAME);
   wire_set_u16(at + 4, CLASS_IN);
-  wire_set_u32(at + 6, dname->ttl_s);
+  wire_set_u32(at + 6, image_rrset_ttl(dname));
   wire_set_u16(at + 10, (uint16_t)size);
   memcpy(at + RECORD_HEAD_SIZE, reply->name->wire, prefix);
   memcpy(at + RECORD_HEAD_SIZE + prefix, suffix, suffix_size);
@@ -145,7 +143,7 @@ static bool follow_dname(struct reply *reply, const struct image_node *node) {
 }
 
 static void refer(struct reply *reply, const struct image_node *cut) {
-  const struct image_rrset *ns = image_find_rrset(&reply->book->image, cut, TYPE_NS);
+  const struct image_rrset *ns = image_find_rrset(cut, TYPE_NS);
   uint16_t owner_at = (uint16_t)(reply->name_at + reply->name->size - cut->name_size);
   if (reply->counts[SECTION_ANSWER] == 0)
     reply->is_authoritative = false;
@@ -162,7 +160,7 @@ static void answer_node(struct reply *reply, const struct image_node *node) {
   bool is_balanced = node->service != IMAGE_NONE;
   if (is_balanced && balanced_answer(reply, node, type))
     return;
-  const struct image_rrset *rrset = image_find_rrset(&reply->book->image, node, type);
+  const struct image_rrset *rrset = image_find_rrset(node, type);
   if (rrset)
     reply_require_rrset(reply, rrset, reply->name_at, SECTION_ANSWER);
   else if (!answer_listed(reply, type))
@@ -184,8 +182,8 @@ static bool answer_or_follow(struct reply *reply, const struct image_node *node)
     return follow_alias(reply, node);
   if (may_follow && (node->flags & IMAGE_CNAME)) {
     /* what stands beside a CNAME by right (RRSIG, NSEC) is answered as itself */
-    const struct image_rrset *cname = image_find_rrset(&reply->book->image, node, TYPE_CNAME);
-    if (cname && !image_find_rrset(&reply->book->image, node, type))
+    const struct image_rrset *cname = image_find_rrset(node, TYPE_CNAME);
+    if (cname && !image_find_rrset(node, type))
       return follow_cname(reply, cname);
   }
   answer_node(reply, node);
@@ -246,7 +244,7 @@ static uint32_t find_beyond_image(struct reply *reply, struct chain *chain, stru
 /* One step of the chain; true to take another for the name that it led to. */
 static bool take_step(struct reply *reply, struct chain *chain, bool is_first) {
   struct find_result found;
-  find_name(&reply->book->image, reply->name->wire, reply->name->size, reply->query->type, &found);
+  find_name(&reply->book->image, reply->name->wire, reply->name->size, reply->hash, reply->query->type, &found);
   if (found.kind == FIND_OUTSIDE) {
     end_outside(reply, is_first);
     return false;
@@ -306,7 +304,7 @@ static void add_address(struct reply *reply, const struct reply_target *target, 
   const struct image_node *node = target->at;
   if (node->service != IMAGE_NONE && !(node->flags & IMAGE_SRV) && balanced_add_address(reply, target, type))
     return;
-  const struct image_rrset *rrset = image_find_rrset(&reply->book->image, node, type);
+  const struct image_rrset *rrset = image_find_rrset(node, type);
   if (!rrset || reply_put_rrset(reply, rrset, target->name_at, SECTION_ADDITIONAL))
     return;
   /* a referral without the glue that it hangs on is worse than one more round trip (RFC 9471) */
@@ -399,11 +397,12 @@ static void answer_ixfr(struct reply *reply, const struct tsig_key *key) {
     return;
   }
   const struct image *image = &reply->book->image;
-  const struct image_node *apex = find_node(image, reply->query->name.wire, reply->query->name.size);
+  const struct query *query = reply->query;
+  const struct image_node *apex = find_node(image, query->name.wire, query->name.size, query->hash);
   reply->is_authoritative = true;
   reply->zone = image_zone(image, apex->zone);
   reply->apex_at = reply->name_at;
-  reply_require_rrset(reply, image_find_rrset(image, apex, TYPE_SOA), reply->name_at, SECTION_ANSWER);
+  reply_require_rrset(reply, image_find_rrset(apex, TYPE_SOA), reply->name_at, SECTION_ANSWER);
 }
 
 static void answer_question(struct reply *reply, const struct tsig_key *key) {

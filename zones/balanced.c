@@ -62,7 +62,8 @@ static void note_row_target(struct reply *reply, const struct table *table, cons
     return;
   }
   const uint8_t *target = row->records + row->target_at;
-  const struct image_node *node = find_node(&reply->book->image, target, name_size(target));
+  size_t size = name_size(target);
+  const struct image_node *node = find_node(&reply->book->image, target, size, name_hash(target, size));
   if (node)
     reply_note_target(reply, TARGET_NODE, node, start + row->target_at);
 }

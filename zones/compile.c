@@ -61,8 +61,7 @@ static void visit(void *context, const struct master_record *record) {
   } else if (is_apex && record->type == TYPE_DS) {
     return; /* never asked of the zone itself */
   }
-  bool exists = encloser->size == owner->size;
-  tree_add(compiler->tree, exists ? encloser : tree_insert(compiler->tree, owner->wire, owner->size), record);
+  tree_add(compiler->tree, tree_insert_below(compiler->tree, encloser, owner->wire, owner->size), record);
 }
 
 static bool check_zone_names(const struct config *config, struct problems *problems) {

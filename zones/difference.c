@@ -102,8 +102,7 @@ struct comparison {
 };
 
 static bool rrset_equals(const struct image_rrset *a, const struct image_rrset *b) {
-  /* pointers to the apex stand for its name, which is the same in both, wherever it is in the image */
-  return a->data_size == b->data_size && a->patch_count == b->patch_count &&
+  return a->type == b->type && a->data_size == b->data_size && a->patch_count == b->patch_count &&
          memcmp(image_rrset_data(a), image_rrset_data(b), a->data_size) == 0;
 }
 
@@ -112,12 +111,12 @@ static bool are_equal(const struct comparison *comparison, const struct image_no
   if (!transfer_zone_is_plain(comparison->old, old) || !transfer_zone_is_plain(comparison->fresh, fresh) ||
       old->rrset_count != fresh->rrset_count)
     return false;
-  const struct image_ref *olds = image_node_refs(old), *freshes = image_node_refs(fresh);
+  const struct image_rrset *one = image_node_rrsets(old), *other = image_node_rrsets(fresh);
   for (uint16_t i = 0; i < old->rrset_count; i++) {
-    if (olds[i].type != freshes[i].type ||
-        !rrset_equals(image_rrset(comparison->old->image, (uint64_t)olds[i].rrset * 8),
-                      image_rrset(comparison->fresh->image, (uint64_t)freshes[i].rrset * 8)))
+    if (!rrset_equals(one, other))
       return false;
+    one = image_rrset_next(one);
+    other = image_rrset_next(other);
   }
   return true;
 }
@@ -317,7 +316,8 @@ static bool find_old(const struct book *old, const struct transfer_zone *fresh, 
   if (!old)
     return false;
   const struct image_node *apex = zone_apex(fresh);
-  const struct image_node *node = find_node(&old->image, image_node_name(apex), apex->name_size);
+  const struct image_node *node =
+      find_node(&old->image, image_node_name(apex), apex->name_size, name_hash(image_node_name(apex), apex->name_size));
   if (!node || !(node->flags & IMAGE_APEX))
     return false;
   *out = (struct transfer_zone){.image = &old->image, .config = old->config, .index = node->zone};

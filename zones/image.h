@@ -1,8 +1,8 @@
 /* zones/image.h
  * The name image: all zones and the places of the balanced names, compiled to wire form in one block without pointers,
  * so that it can be made in one process and mapped in another. Compiled by zones/compile, read by zones/find and
- * zones/answer. Immutable. Any thread. Offsets count bytes from the start of the image; 0 means none. Numbers are in
- * the machine's order: an image never leaves the machine. */
+ * zones/answer. Immutable. Any thread. Offsets count bytes from the start of the image, units eight bytes; 0 means
+ * none. Numbers are in the machine's order: an image never leaves the machine. */
 #ifndef GSLB_ZONES_IMAGE_H
 #define GSLB_ZONES_IMAGE_H
 
@@ -13,12 +13,16 @@
 #include "gslb/base/status.h"
 #include "zones/cookie.h"
 
-#define IMAGE_MAGIC 0x33424c53474d4e49u
+#define IMAGE_MAGIC 0x34424c53474d4e49u
 #define IMAGE_NONE UINT32_MAX
+#define IMAGE_UNIT 8u /* bytes: of the 32-bit offsets below */
+#define IMAGE_SIZE_MOST (UINT32_MAX * (uint64_t)IMAGE_UNIT)
+#define IMAGE_HUGE_PAGE (2u << 20)   /* bytes */
+#define IMAGE_HUGE_LEAST (16u << 20) /* bytes of an image from which on huge pages are worth it */
 
 struct image_head {
-  uint64_t magic; /* with the layout's version in it */
-  uint64_t size;
+  uint64_t magic;        /* with the layout's version in it */
+  uint64_t size;         /* of the image; its file may be larger */
   uint64_t buckets;      /* offset of bucket_count struct image_bucket, 64-byte aligned */
   uint32_t bucket_count; /* a power of two, at most 2/3 full */
   uint32_t zone_count;
@@ -28,10 +32,10 @@ struct image_head {
   struct cookie_secrets cookies; /* of the configured file; count 0: none is configured */
 };
 
-/* Open addressing, linear probing from hash & (bucket_count - 1), by the name hash of zones/name. */
+/* Open addressing, linear probing from hash & (bucket_count - 1), by name_hash. */
 struct image_bucket {
   uint32_t tag;  /* upper 32 bits of the hash */
-  uint32_t node; /* offset / 8; 0: empty, ends a search */
+  uint32_t node; /* unit; 0: empty, ends a search */
 };
 
 struct image_zone {   /* absent: a secondary zone of which there is no copy; soa and ns are 0 */
@@ -42,8 +46,8 @@ struct image_zone {   /* absent: a secondary zone of which there is no copy; soa
   uint64_t ns;        /* the apex' NS rrset */
   uint32_t serial;
   uint32_t record_count;
-  uint64_t nodes; /* node_count uint32_t, each a node's offset / 8: the zone's own, parents first, and the apexes of the
-                   * zones right below it that are ours too, where it delegates */
+  uint64_t nodes; /* node_count units of nodes: the zone's own, parents first, and the apexes of the zones right below
+                   * it that are ours too, where it delegates */
   uint32_t node_count;
   uint32_t reserved;
 };
@@ -59,57 +63,61 @@ enum image_node_flag {
   IMAGE_MEMBER = 128,  /* the balanced part is one member's addresses: a target of SRV answers */
   IMAGE_ACCEPT = 256,  /* a service that takes registrations: names of its members appear below it */
   IMAGE_PATTERN = 512, /* "*.base" of services that registrations create; never answered by itself */
+  IMAGE_LINKED = 1024, /* has links */
 };
 
-struct image_node {  /* 8-byte aligned; followed by name_size bytes of lower-case wire name, padding to 4, then
-                      * rrset_count struct image_ref in ascending type */
-  uint64_t cut;      /* node of the delegation at or above within the zone; 0 for none */
-  uint64_t wildcard; /* node "*.<this name>" when there is one; 0 */
-  uint64_t dname;    /* nearest node strictly above within the zone that holds a DNAME; 0 */
-  uint32_t zone;     /* index */
-  uint32_t service;  /* balanced: index into the configuration's services; IMAGE_NONE otherwise */
+/* A name with all that is answered for it in one piece, so that a look-up costs the cache lines of the bucket and of
+ * the node: with one A record a name of 22 bytes takes one line. 8-byte aligned; followed by struct image_links where
+ * flags say so, name_size bytes of lower-case wire name, padding to 2, then the RRsets in ascending type. */
+struct image_node {
+  uint32_t zone;    /* index */
+  uint32_t service; /* balanced: index into the configuration's services; IMAGE_NONE otherwise */
+  uint16_t member;  /* IMAGE_MEMBER: index into the service's members; 0xFFFF otherwise */
   uint16_t flags;
   uint16_t rrset_count; /* 0 for an empty non-terminal and for a name that is only balanced */
-  uint16_t name_size;
-  uint16_t member; /* IMAGE_MEMBER: index into the service's members; 0xFFFF otherwise */
+  uint8_t name_size;
+  uint8_t reserved;
 };
 
-struct image_ref {
-  uint16_t type;
-  uint16_t reserved;
-  uint32_t rrset; /* offset / 8 */
+struct image_links { /* units of nodes; 0: none */
+  uint32_t cut;      /* the delegation at or above within the zone */
+  uint32_t wildcard; /* "*.<this name>" */
+  uint32_t dname;    /* the nearest strictly above within the zone that holds a DNAME */
 };
 
 /* An RRset as it goes onto the wire: data_size bytes, one resource record after the other, each
- * {2 bytes owner pointer 0xC00C, type, class IN, TTL, RDLENGTH, RDATA}. Owner pointers and pointers to the zone's apex
- * are patched when it is copied into a message. */
-struct image_rrset { /* 8-byte aligned; followed by patches, then targets, then data */
-  uint32_t ttl_s;
-  uint32_t data_size;
+ * {2 bytes owner pointer, type, class IN, TTL, RDLENGTH, RDATA}. All pointers are as in a message whose question is the
+ * node's own name; elsewhere those of the owners (at each record's start) and to the zone's apex (by the patches) are
+ * set anew. */
+struct image_rrset { /* 2-byte aligned; followed by targets, then patches, then data, padding to 2 */
   uint16_t type;
+  uint16_t data_size;
   uint16_t record_count;
-  uint16_t patch_count;
   uint16_t target_count;
-};
-
-struct image_patch { /* offset in data of a 2-byte pointer */
-  uint32_t at : 31;
-  uint32_t is_apex : 1; /* to the zone's apex; otherwise to the owner's name */
+  uint16_t patch_count; /* uint16_t each: offset in data of a 2-byte pointer to the zone's apex */
 };
 
 struct image_target { /* a name in RDATA whose addresses belong in the additional section (NS, MX, SRV, SVCB) */
-  uint32_t at;        /* offset in data of the name; written with at most one pointer, at its end */
-  uint32_t node;      /* offset / 8 of the target's node, in any of our zones */
+  uint16_t at;        /* offset in data of the name; written with at most one pointer, at its end */
+  uint16_t node_high; /* unit of the target's node, in any of our zones; in halves, since alignment is 2 */
+  uint16_t node_low;
 };
 
 struct image {
   const uint8_t *base;
   size_t size;
+  size_t mapped; /* bytes */
+  const struct image_bucket *buckets;
+  uint32_t mask; /* bucket_count - 1 */
 };
 
 enum status image_map(int fd, struct image *out, struct errbuf *err);
-/* Maps a compiled image read-only and checks its head: STATUS_VERSION when another build made it, STATUS_IO. */
+/* Maps a compiled image read-only, so that huge pages in it are used as such, and checks its head: STATUS_VERSION when
+ * another build made it, STATUS_INVALID, STATUS_IO. */
 void image_unmap(struct image *image);
+
+void *image_reserve(int fd, size_t size, int protection);
+/* Maps size bytes of the file, shared, at an address that huge pages can stand at. MAP_FAILED, with errno. */
 
 static inline const struct image_head *image_head(const struct image *image) {
   return (const struct image_head *)(const void *)image->base;
@@ -119,35 +127,59 @@ static inline const struct image_zone *image_zone(const struct image *image, uin
   return (const struct image_zone *)(const void *)(image->base + image_head(image)->zones) + index;
 }
 
-static inline const struct image_node *image_node(const struct image *image, uint64_t offset) {
-  return (const struct image_node *)(const void *)(image->base + offset);
+static inline const struct image_node *image_node(const struct image *image, uint32_t unit) {
+  return (const struct image_node *)(const void *)(image->base + (uint64_t)unit * IMAGE_UNIT);
+}
+
+static inline struct image_links image_node_links(const struct image_node *node) {
+  if (!(node->flags & IMAGE_LINKED))
+    return (struct image_links){0};
+  return *(const struct image_links *)(const void *)(node + 1);
 }
 
 static inline const uint8_t *image_node_name(const struct image_node *node) {
-  return (const uint8_t *)(node + 1);
+  return (const uint8_t *)(node + 1) + (node->flags & IMAGE_LINKED ? sizeof(struct image_links) : 0);
 }
 
-static inline const struct image_ref *image_node_refs(const struct image_node *node) {
-  return (const struct image_ref *)(const void *)(image_node_name(node) + ((node->name_size + 3u) & ~3u));
+static inline const struct image_rrset *image_node_rrsets(const struct image_node *node) {
+  return (const struct image_rrset *)(const void *)(image_node_name(node) + ((node->name_size + 1u) & ~1u));
 }
+/* The first of rrset_count. */
 
 static inline const struct image_rrset *image_rrset(const struct image *image, uint64_t offset) {
   return (const struct image_rrset *)(const void *)(image->base + offset);
 }
 
-static inline const struct image_patch *image_rrset_patches(const struct image_rrset *rrset) {
-  return (const struct image_patch *)(rrset + 1);
+static inline const struct image_target *image_rrset_targets(const struct image_rrset *rrset) {
+  return (const struct image_target *)(const void *)(rrset + 1);
 }
 
-static inline const struct image_target *image_rrset_targets(const struct image_rrset *rrset) {
-  return (const struct image_target *)(image_rrset_patches(rrset) + rrset->patch_count);
+static inline uint32_t image_target_node(const struct image_target *target) {
+  return (uint32_t)target->node_high << 16 | target->node_low;
+}
+
+static inline const uint16_t *image_rrset_patches(const struct image_rrset *rrset) {
+  return (const uint16_t *)(image_rrset_targets(rrset) + rrset->target_count);
 }
 
 static inline const uint8_t *image_rrset_data(const struct image_rrset *rrset) {
-  return (const uint8_t *)(image_rrset_targets(rrset) + rrset->target_count);
+  return (const uint8_t *)(image_rrset_patches(rrset) + rrset->patch_count);
 }
 
-const struct image_rrset *image_find_rrset(const struct image *image, const struct image_node *node, uint16_t type);
+static inline const struct image_rrset *image_rrset_next(const struct image_rrset *rrset) {
+  return (const struct image_rrset *)(const void *)(image_rrset_data(rrset) + ((rrset->data_size + 1u) & ~1u));
+}
+
+uint32_t image_rrset_ttl(const struct image_rrset *rrset);
+/* Seconds; the same for all of its records. */
+
+static inline const struct image_rrset *image_find_rrset(const struct image_node *node, uint16_t type) {
+  const struct image_rrset *rrset = image_node_rrsets(node);
+  for (unsigned left = node->rrset_count; left && rrset->type <= type; left--, rrset = image_rrset_next(rrset))
+    if (rrset->type == type)
+      return rrset;
+  return NULL;
+}
 /* NULL when the node has no records of that type. */
 
 #endif

@@ -16,7 +16,7 @@ static bool is_primary(const struct config_zone *zone, const struct addr *from) 
 }
 
 void notified_answer(struct reply *reply, const struct tsig_key *key) {
-  const struct image_node *node = find_node(&reply->book->image, reply->name->wire, reply->name->size);
+  const struct image_node *node = find_node(&reply->book->image, reply->name->wire, reply->name->size, reply->hash);
   if (!node || !(node->flags & IMAGE_APEX)) {
     reply->rcode = RCODE_NOTAUTH;
     return;

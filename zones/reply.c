@@ -12,18 +12,31 @@ void reply_note_target(struct reply *reply, enum target_kind kind, const void *a
   reply->targets[reply->target_count++] = (struct reply_target){.at = at, .kind = kind, .name_at = (uint16_t)name_at};
 }
 
+/* Of records that were made for the question's name. */
+static void set_owners(uint8_t *records, size_t size, uint16_t owner_at) {
+  for (size_t at = 0; at < size; at += RECORD_HEAD_SIZE + wire_get_u16(records + at + 10))
+    wire_set_u16(records + at, 0xc000 | owner_at);
+}
+
+static void set_apex_pointers(const struct reply *reply, const struct image_rrset *rrset, uint8_t *records) {
+  const uint16_t *patches = image_rrset_patches(rrset);
+  for (uint16_t i = 0; i < rrset->patch_count; i++)
+    wire_set_u16(records + patches[i], 0xc000 | reply->apex_at);
+}
+
 bool reply_put_rrset(struct reply *reply, const struct image_rrset *rrset, uint16_t owner_at, enum section section) {
   size_t start = reply->writer.used;
   if (reply->writer.limit - start < rrset->data_size)
     return false;
   uint8_t *at = writer_take(&reply->writer, rrset->data_size);
   wire_copy(at, image_rrset_data(rrset), rrset->data_size);
-  const struct image_patch *patches = image_rrset_patches(rrset);
-  for (uint16_t i = 0; i < rrset->patch_count; i++)
-    wire_set_u16(at + patches[i].at, 0xc000 | (patches[i].is_apex ? reply->apex_at : owner_at));
+  if (owner_at != WIRE_HEADER_SIZE)
+    set_owners(at, rrset->data_size, owner_at);
+  if (rrset->patch_count)
+    set_apex_pointers(reply, rrset, at);
   const struct image_target *targets = image_rrset_targets(rrset);
   for (uint16_t i = 0; i < rrset->target_count; i++)
-    reply_note_target(reply, TARGET_NODE, image_node(&reply->book->image, (uint64_t)targets[i].node * 8),
+    reply_note_target(reply, TARGET_NODE, image_node(&reply->book->image, image_target_node(&targets[i])),
                       start + targets[i].at);
   reply->counts[section] += rrset->record_count;
   return true;
@@ -41,8 +54,7 @@ bool reply_put_row(struct reply *reply, const struct table_row *row, uint16_t ow
   uint8_t *at = writer_take(&reply->writer, row->size);
   wire_copy(at, row->records, row->size);
   if (owner_at != WIRE_HEADER_SIZE)
-    for (size_t offset = 0; offset < row->size; offset += RECORD_HEAD_SIZE + wire_get_u16(at + offset + 10))
-      wire_set_u16(at + offset, 0xc000 | owner_at);
+    set_owners(at, row->size, owner_at);
   reply->counts[section] += row->count;
   return true;
 }
@@ -51,7 +63,7 @@ void reply_put_negative(struct reply *reply, uint32_t ttl_most_s) {
   const struct image_rrset *soa = image_rrset(&reply->book->image, reply->zone->soa);
   size_t start = reply->writer.used;
   reply_require_rrset(reply, soa, reply->apex_at, SECTION_AUTHORITY);
-  if (!reply->is_truncated && ttl_most_s < soa->ttl_s)
+  if (!reply->is_truncated && ttl_most_s < image_rrset_ttl(soa))
     wire_set_u32(reply->writer.base + start + 6, ttl_most_s);
 }
 

@@ -19,7 +19,7 @@ static bool is_permitted(const struct config_zone *zone, const struct addr *peer
 
 uint16_t transfer_authorize(const struct book *book, const struct name *name, const struct addr *peer,
                             const struct tsig_key *key, struct transfer_zone *zone) {
-  const struct image_node *node = find_node(&book->image, name->wire, name->size);
+  const struct image_node *node = find_node(&book->image, name->wire, name->size, name_hash(name->wire, name->size));
   if (!node || !(node->flags & IMAGE_APEX))
     return RCODE_NOTAUTH;
   if (!is_permitted(&book->config->zones[node->zone], peer, key))

@@ -39,14 +39,12 @@ bool transfer_zone_is_shared(const struct config_zone *zone) {
 /* Copies the data of the record at[0 … size), with the apex' name in the place of each pointer to it. patch is the
  * first one in the record, offsets count from the RRset's data; returns the size, 0 when it would be too large. */
 static size_t spell_out(struct walk *walk, const struct image_node *apex, const uint8_t *data, size_t from, size_t end,
-                        const struct image_patch *patch, const struct image_patch *last) {
+                        const uint16_t *patch, const uint16_t *last) {
   struct writer writer = {.base = walk->data, .limit = sizeof walk->data};
-  for (; patch < last && patch->at < end; patch++) {
-    if (!patch->is_apex)
-      continue;
-    writer_bytes(&writer, data + from, patch->at - from);
+  for (; patch < last && *patch < end; patch++) {
+    writer_bytes(&writer, data + from, *patch - from);
     writer_bytes(&writer, image_node_name(apex), apex->name_size);
-    from = patch->at + 2u;
+    from = *patch + 2u;
   }
   writer_bytes(&writer, data + from, end - from);
   return writer.failed ? 0 : writer.used;
@@ -55,19 +53,19 @@ static size_t spell_out(struct walk *walk, const struct image_node *apex, const 
 /* The records of an RRset of the image; node is their owner. */
 static bool visit_rrset(struct walk *walk, const struct image_node *node, const struct image_rrset *rrset) {
   const struct image_node *apex = apex_of(walk->zone, node->zone);
-  const struct image_patch *patch = image_rrset_patches(rrset), *last = patch + rrset->patch_count;
+  const uint16_t *patch = image_rrset_patches(rrset), *last = patch + rrset->patch_count;
   const uint8_t *data = image_rrset_data(rrset);
   struct transfer_record record = {.owner = image_node_name(node),
                                    .owner_size = (uint8_t)node->name_size,
                                    .type = rrset->type,
-                                   .ttl_s = rrset->ttl_s};
+                                   .ttl_s = image_rrset_ttl(rrset)};
   size_t at = 0;
   while (at < rrset->data_size) {
     size_t from = at + RECORD_HEAD_SIZE;
     size_t end = from + wire_get_u16(data + from - 2);
-    while (patch < last && patch->at < from)
+    while (patch < last && *patch < from)
       patch++;
-    bool has_patches = patch < last && patch->at < end;
+    bool has_patches = patch < last && *patch < end;
     size_t size = has_patches ? spell_out(walk, apex, data, from, end, patch, last) : end - from;
     if (has_patches && size == 0)
       return false;
@@ -192,13 +190,13 @@ static bool has_frozen(const struct transfer_zone *zone, const struct image_node
 /* The node's records of one type, or of all types for NO_TYPE. */
 static bool visit_types(struct walk *walk, const struct image_node *node, uint16_t type) {
   const struct transfer_zone *zone = walk->zone;
-  const struct image_ref *refs = image_node_refs(node);
-  for (uint16_t i = 0; i < node->rrset_count; i++) {
-    bool is_parents = refs[i].type == TYPE_DS && (node->flags & IMAGE_APEX);
-    if ((type != NO_TYPE && refs[i].type != type) || (type == NO_TYPE && is_parents) || refs[i].type == TYPE_SOA ||
-        has_frozen(zone, node, refs[i].type))
+  const struct image_rrset *rrset = image_node_rrsets(node);
+  for (uint16_t i = 0; i < node->rrset_count; i++, rrset = image_rrset_next(rrset)) {
+    bool is_parents = rrset->type == TYPE_DS && (node->flags & IMAGE_APEX);
+    if ((type != NO_TYPE && rrset->type != type) || (type == NO_TYPE && is_parents) || rrset->type == TYPE_SOA ||
+        has_frozen(zone, node, rrset->type))
       continue;
-    if (!visit_rrset(walk, node, image_rrset(zone->image, (uint64_t)refs[i].rrset * 8)))
+    if (!visit_rrset(walk, node, rrset))
       return false;
   }
   if (!is_frozen(zone, node))
@@ -215,10 +213,10 @@ static bool visit_delegation(struct walk *walk, const struct image_node *apex) {
   const struct image *image = walk->zone->image;
   if (!visit_types(walk, apex, TYPE_NS) || !visit_types(walk, apex, TYPE_DS))
     return false;
-  const struct image_rrset *ns = image_find_rrset(image, apex, TYPE_NS);
+  const struct image_rrset *ns = image_find_rrset(apex, TYPE_NS);
   const struct image_target *targets = ns ? image_rrset_targets(ns) : NULL;
   for (uint16_t i = 0; ns && i < ns->target_count; i++) {
-    const struct image_node *target = image_node(image, (uint64_t)targets[i].node * 8);
+    const struct image_node *target = image_node(image, image_target_node(&targets[i]));
     if (!name_is_below(image_node_name(target), target->name_size, image_node_name(apex), apex->name_size))
       continue;
     if (!visit_types(walk, target, TYPE_A) || !visit_types(walk, target, TYPE_AAAA))
@@ -246,7 +244,7 @@ bool transfer_zone_visit_soa(const struct transfer_zone *zone, transfer_visit *v
   walk.visit = visit;
   walk.context = context;
   const struct image_node *apex = apex_of(zone, zone->index);
-  const struct image_rrset *soa = image_find_rrset(zone->image, apex, TYPE_SOA);
+  const struct image_rrset *soa = image_find_rrset(apex, TYPE_SOA);
   assert(soa);
   return visit_rrset(&walk, apex, soa);
 }
@@ -269,19 +267,21 @@ uint32_t transfer_zone_node_count(const struct transfer_zone *zone) {
 
 const struct image_node *transfer_zone_node(const struct transfer_zone *zone, uint32_t number) {
   const uint8_t *list = zone->image->base + transfer_zone_image(zone)->nodes;
-  uint32_t offset;
-  memcpy(&offset, list + number * sizeof offset, sizeof offset);
-  return image_node(zone->image, (uint64_t)offset * 8);
+  uint32_t unit;
+  memcpy(&unit, list + number * sizeof unit, sizeof unit);
+  return image_node(zone->image, unit);
 }
 
 const struct image_node *transfer_zone_find(const struct transfer_zone *zone, const uint8_t *name, uint16_t size) {
-  const struct image_node *node = find_node(zone->image, name, size);
+  const struct image_node *node = find_node(zone->image, name, size, name_hash(name, size));
   if (!node || is_own(zone, node))
     return node;
   if (!(node->flags & IMAGE_APEX) || size <= 1)
     return NULL;
   size_t step = *name + 1u;
-  const struct image_node *parent = find_node(zone->image, name + step, size - step);
+  name += step;
+  size = (uint16_t)(size - step);
+  const struct image_node *parent = find_node(zone->image, name, size, name_hash(name, size));
   return parent && is_own(zone, parent) ? node : NULL;
 }
 

@@ -8,37 +8,44 @@
 
 #define SLOTS_LEAST 16u
 
-static struct tree_node **find_slot(const struct tree *tree, const uint8_t *name, size_t size, uint64_t hash) {
+static struct tree_slot *find_slot(const struct tree *tree, const uint8_t *name, size_t size, uint64_t hash) {
   size_t mask = tree->slot_count - 1;
   size_t at = hash & mask;
-  for (; tree->slots[at]; at = (at + 1) & mask) {
-    const struct tree_node *node = tree->slots[at];
-    if (node->hash == hash && node->size == size && memcmp(node->name, name, size) == 0)
+  for (; tree->slots[at].node; at = (at + 1) & mask) {
+    const struct tree_node *node = tree->slots[at].node;
+    if (tree->slots[at].hash == hash && node->size == size && memcmp(node->name, name, size) == 0)
       break;
   }
   return &tree->slots[at];
 }
 
 struct tree_node *tree_find(const struct tree *tree, const uint8_t *name, size_t size) {
-  return *find_slot(tree, name, size, name_hash(name, size));
+  return find_slot(tree, name, size, name_hash(name, size))->node;
+}
+
+/* For a name that is not there. */
+static void fill_slot(struct tree *tree, struct tree_slot fresh) {
+  size_t mask = tree->slot_count - 1;
+  size_t at = fresh.hash & mask;
+  while (tree->slots[at].node)
+    at = (at + 1) & mask;
+  tree->slots[at] = fresh;
 }
 
 static void grow(struct tree *tree) {
-  free(tree->slots);
+  struct tree_slot *slots = tree->slots;
+  size_t count = tree->slot_count;
   tree->slot_count *= 2;
-  tree->slots = mem_array(tree->slot_count, sizeof *tree->slots);
-  size_t mask = tree->slot_count - 1;
-  for (struct tree_node *node = tree->first; node; node = node->next) {
-    size_t at = node->hash & mask;
-    while (tree->slots[at])
-      at = (at + 1) & mask;
-    tree->slots[at] = node;
-  }
+  tree->slots = mem_table(tree->slot_count, sizeof *tree->slots);
+  for (size_t i = 0; i < count; i++)
+    if (slots[i].node)
+      fill_slot(tree, slots[i]);
+  free(slots);
 }
 
 static struct tree_node *create(struct tree *tree, const uint8_t *name, size_t size, struct tree_node *parent,
                                 uint32_t zone) {
-  struct tree_node *node = arena_alloc(&tree->arena, sizeof *node + size);
+  struct tree_node *node = arena_alloc(&tree->arena, offsetof(struct tree_node, name) + size);
   node->hash = name_hash(name, size);
   node->parent = parent;
   node->zone = zone;
@@ -53,8 +60,7 @@ static struct tree_node *create(struct tree *tree, const uint8_t *name, size_t s
   tree->last = node;
   if (++tree->node_count * 3 > tree->slot_count * 2)
     grow(tree);
-  else
-    *find_slot(tree, name, size, node->hash) = node;
+  fill_slot(tree, (struct tree_slot){.hash = node->hash, .node = node});
   return node;
 }
 
@@ -69,15 +75,20 @@ struct tree_node *tree_encloser(const struct tree *tree, const uint8_t *name, si
   }
 }
 
-struct tree_node *tree_insert(struct tree *tree, const uint8_t *name, size_t size) {
-  struct tree_node *node = tree_encloser(tree, name, size);
-  while (node && node->size < size) {
+struct tree_node *tree_insert_below(struct tree *tree, struct tree_node *encloser, const uint8_t *name, size_t size) {
+  struct tree_node *node = encloser;
+  while (node->size < size) {
     size_t at = 0; /* of the name that is one label longer than node's */
     while (size - at - (name[at] + 1u) > node->size)
       at += name[at] + 1u;
     node = create(tree, name + at, size - at, node, node->zone);
   }
   return node;
+}
+
+struct tree_node *tree_insert(struct tree *tree, const uint8_t *name, size_t size) {
+  struct tree_node *encloser = tree_encloser(tree, name, size);
+  return encloser ? tree_insert_below(tree, encloser, name, size) : NULL;
 }
 
 static int by_size(const void *a, const void *b) {
@@ -104,7 +115,7 @@ static void join_zones(struct tree *tree) {
 
 void tree_init(struct tree *tree, const struct config *config) {
   *tree = (struct tree){.config = config, .slot_count = SLOTS_LEAST};
-  tree->slots = mem_array(tree->slot_count, sizeof *tree->slots);
+  tree->slots = mem_table(tree->slot_count, sizeof *tree->slots);
   tree->zones = mem_array(config->zone_count, sizeof *tree->zones);
   for (size_t i = 0; i < config->zone_count; i++) {
     struct name name;
@@ -150,7 +161,7 @@ void tree_add(struct tree *tree, struct tree_node *node, const struct master_rec
     *link = fresh;
   }
   struct tree_rrset *rrset = *link;
-  struct tree_record *added = arena_alloc(&tree->arena, sizeof *added + record->data->size);
+  struct tree_record *added = arena_alloc(&tree->arena, offsetof(struct tree_record, data) + record->data->size);
   added->file = record->file;
   added->line = record->line;
   added->size = record->data->size;

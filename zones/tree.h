@@ -23,8 +23,8 @@ struct tree_record {
   const char *file;
   int line;
   uint16_t size;
-  uint8_t name_count;
   uint16_t name_at[RDATA_NAMES_MOST];
+  uint8_t name_count;
   bool ends_in_name; /* its only name, which runs to the end of the data */
   uint8_t data[];
 };
@@ -35,10 +35,7 @@ struct tree_rrset {
   uint32_t ttl_s; /* the lowest of its records (RFC 2181 section 5.2) */
   uint32_t count;
   uint16_t type;
-  /* set by zones/layout: */
-  uint16_t patch_count, target_count;
-  uint32_t data_size;
-  uint64_t offset;
+  uint16_t patch_count, target_count, data_size; /* set by zones/layout */
 };
 
 struct tree_node {
@@ -46,8 +43,8 @@ struct tree_node {
   struct tree_node *next;   /* in order of creation: within a zone parents come first */
   struct tree_node *parent; /* one label less; NULL where no zone of ours reaches */
   struct tree_rrset *rrsets;
-  struct tree_node *cut, *dname, *wildcard; /* as in struct image_node; set by tree_settle */
-  uint64_t offset;                          /* set by zones/layout */
+  struct tree_node *cut, *dname, *wildcard; /* as in struct image_links; set by tree_settle */
+  uint32_t unit;                            /* in the image; set by zones/layout */
   uint32_t zone;
   uint32_t service;
   uint16_t member;
@@ -62,11 +59,16 @@ struct tree_zone {
   uint32_t record_count;
 };
 
+struct tree_slot { /* the hash as well, so that a search reads no node but the right one */
+  uint64_t hash;
+  struct tree_node *node; /* NULL: empty */
+};
+
 struct tree {
   struct arena arena;
   const struct config *config;
   struct tree_zone *zones;
-  struct tree_node **slots; /* open addressing as in the image, of which it becomes the hash table */
+  struct tree_slot *slots; /* open addressing as in the image, which has as many buckets */
   size_t slot_count;
   size_t node_count;
   struct tree_node *first, *last;
@@ -82,6 +84,8 @@ struct tree_node *tree_insert(struct tree *tree, const uint8_t *name, size_t siz
  * lower case. */
 struct tree_node *tree_encloser(const struct tree *tree, const uint8_t *name, size_t size);
 /* The nearest node at or above the name; NULL when it is in no zone. */
+struct tree_node *tree_insert_below(struct tree *tree, struct tree_node *encloser, const uint8_t *name, size_t size);
+/* As tree_insert, where the name's encloser is known. */
 
 void tree_add(struct tree *tree, struct tree_node *node, const struct master_record *record);
 struct tree_rrset *tree_rrset(const struct tree_node *node, uint16_t type);

@@ -5,15 +5,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+#define HUGE_PAGE ((size_t)2 << 20)
 
 #define ARENA_BLOCK_LEAST 1024u /* of an arena's first block; each one more is twice as large */
 #define ARENA_BLOCK_MOST 65536u
+#define ARENA_LARGE (4 * HUGE_PAGE) /* an arena of this size goes on in blocks of its own mapping, of huge pages */
+#define ARENA_BLOCK_LARGE (2 * HUGE_PAGE)
 #define ARENA_ALIGN _Alignof(max_align_t)
 
 struct arena_block {
   struct arena_block *next;
   size_t size;
   size_t used;
+  size_t total;  /* of this block and those before it */
+  size_t mapped; /* bytes to be unmapped; 0: of the heap */
   _Alignas(max_align_t) unsigned char data[];
 };
 
@@ -38,6 +45,18 @@ void *mem_alloc(size_t size) {
 
 void *mem_array(size_t count, size_t size) {
   return mem_alloc(product(count, size));
+}
+
+static uintptr_t round_up(uintptr_t value) {
+  return (value + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+}
+
+void *mem_table(size_t count, size_t size) {
+  uint8_t *block = mem_array(count, size);
+  size_t before = round_up((uintptr_t)block) - (uintptr_t)block;
+  if (count * size > before)
+    (void)madvise(block + before, count * size - before, MADV_HUGEPAGE); /* as good without */
+  return block;
 }
 
 void *mem_resize(void *block, size_t count, size_t size) {
@@ -68,20 +87,53 @@ char *mem_format(const char *format, ...) {
   return check(written < 0 ? NULL : text);
 }
 
+/* At an address where huge pages can stand. */
+static struct arena_block *map_block(size_t room) {
+  size_t size = round_up(sizeof(struct arena_block) + room), reserved = size + HUGE_PAGE;
+  uint8_t *start = mmap(NULL, reserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (start == MAP_FAILED)
+    check(NULL);
+  size_t before = round_up((uintptr_t)start) - (uintptr_t)start;
+  if (before)
+    munmap(start, before);
+  if (before < HUGE_PAGE)
+    munmap(start + before + size, HUGE_PAGE - before);
+  (void)madvise(start + before, size, MADV_HUGEPAGE); /* as good without */
+  struct arena_block *block = (struct arena_block *)(void *)(start + before);
+  block->mapped = size;
+  block->size = size - sizeof *block;
+  return block;
+}
+
+static struct arena_block *heap_block(size_t room) {
+  struct arena_block *block = mem_alloc(sizeof *block + room);
+  block->size = room;
+  return block;
+}
+
+static struct arena_block *add_block(struct arena *arena, size_t needed) {
+  const struct arena_block *last = arena->blocks;
+  struct arena_block *block;
+  if (last && last->total >= ARENA_LARGE) {
+    size_t room = ARENA_BLOCK_LARGE - sizeof *block;
+    block = map_block(room < needed ? needed : room);
+  } else {
+    size_t room = !last ? ARENA_BLOCK_LEAST : last->size < ARENA_BLOCK_MOST / 2 ? last->size * 2 : ARENA_BLOCK_MOST;
+    block = heap_block(room < needed ? needed : room);
+  }
+  block->total = block->size + (last ? last->total : 0);
+  block->next = arena->blocks;
+  arena->blocks = block;
+  return block;
+}
+
 void *arena_alloc(struct arena *arena, size_t size) {
   size_t rounded = (size + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
   if (rounded < size)
     check(NULL);
   struct arena_block *block = arena->blocks;
-  if (!block || block->size - block->used < rounded) {
-    size_t room = !block ? ARENA_BLOCK_LEAST : block->size < ARENA_BLOCK_MOST / 2 ? block->size * 2 : ARENA_BLOCK_MOST;
-    if (room < rounded)
-      room = rounded;
-    block = mem_alloc(sizeof *block + room);
-    block->size = room;
-    block->next = arena->blocks;
-    arena->blocks = block;
-  }
+  if (!block || block->size - block->used < rounded)
+    block = add_block(arena, rounded);
   void *result = block->data + block->used;
   block->used += rounded;
   return result;
@@ -110,8 +162,11 @@ void *arena_copy(struct arena *arena, const void *data, size_t size) {
 
 void arena_release(struct arena *arena) {
   while (arena->blocks) {
-    struct arena_block *next = arena->blocks->next;
-    free(arena->blocks);
-    arena->blocks = next;
+    struct arena_block *block = arena->blocks;
+    arena->blocks = block->next;
+    if (block->mapped)
+      munmap(block, block->mapped);
+    else
+      free(block);
   }
 }

@@ -10,6 +10,8 @@ void *mem_alloc(size_t size);
 /* Zeroed memory, never NULL; free() it. */
 void *mem_array(size_t count, size_t size);
 /* Zeroed array; aborts when count * size overflows. */
+void *mem_table(size_t count, size_t size);
+/* As mem_array, for a large array that is used all over: of huge pages where the kernel has some. */
 void *mem_resize(void *block, size_t count, size_t size);
 /* realloc for count elements; what is new is not zeroed. */
 void *mem_grow(void *block, size_t *capacity, size_t needed, size_t size);
@@ -21,7 +23,8 @@ char *mem_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 struct arena {
   struct arena_block *blocks;
 };
-/* Memory that is released all at once. Zero-initialised is ready for use. */
+/* Memory that is released all at once. Zero-initialised is ready for use. Large ones are of huge pages where the kernel
+ * has some. */
 
 void *arena_alloc(struct arena *arena, size_t size);
 /* Zeroed, aligned for any type; lives until arena_release. */

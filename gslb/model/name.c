@@ -164,7 +164,8 @@ static inline uint64_t read_short(uint8_t *out, const uint8_t *wire, size_t size
   return word;
 }
 
-/* 16 bytes a step; the last step takes the last bytes, some of them perhaps a second time, so that none needs padding. */
+/* 16 bytes a step; the last step takes the last bytes, some of them perhaps a second time, so that none needs padding.
+ */
 static inline uint64_t hash_bytes(uint8_t *out, const uint8_t *wire, size_t size, bool is_copied) {
   uint64_t state = HASH_START ^ size, a, b = 0;
   if (size < 8)

@@ -30,11 +30,12 @@ static inline uint8_t name_lower(uint8_t byte) {
 }
 
 uint64_t name_hash(const uint8_t *wire, size_t size);
-/* Of a lower-case name, or of any bytes. The same in every process of one build; not keyed: stored are configured names,
- * and of those that registrations bring a bounded number. */
+/* Of a lower-case name, or of any bytes. The same in every process of one build; not keyed: stored are configured
+ * names, and of those that registrations bring a bounded number. */
 uint64_t name_lower_copy(uint8_t *out, const uint8_t *wire, size_t size);
-/* Copies size bytes of names, lower-cased, and returns name_hash of what is then in out. Neither reads nor writes beyond
- * size bytes; the two may be the same, and must not overlap otherwise. Label lengths are below 'A', so they stay. */
+/* Copies size bytes of names, lower-cased, and returns name_hash of what is then in out. Neither reads nor writes
+ * beyond size bytes; the two may be the same, and must not overlap otherwise. Label lengths are below 'A', so they
+ * stay. */
 
 size_t name_size(const uint8_t *wire);
 /* Of a well-formed name. */

@@ -33,10 +33,10 @@ static void check_rrset(const struct image *image, const struct image_rrset *rrs
   }
   assert(at == rrset->data_size && records == rrset->record_count);
   for (uint16_t i = 0; i < rrset->patch_count; i++)
-    assert(image_rrset_patches(rrset)[i].at + 2 <= rrset->data_size);
+    assert(image_rrset_patches(rrset)[i] + 2 <= rrset->data_size);
   for (uint16_t i = 0; i < rrset->target_count; i++)
     assert(image_rrset_targets(rrset)[i].at < rrset->data_size &&
-           (uint64_t)image_rrset_targets(rrset)[i].node * 8 < image->size);
+           (uint64_t)image_target_node(&image_rrset_targets(rrset)[i]) * IMAGE_UNIT < image->size);
 }
 
 static void check_image(int fd) {
@@ -46,16 +46,17 @@ static void check_image(int fd) {
   assert(status == STATUS_OK);
   (void)status;
   const struct image_head *head = image_head(&image);
-  const struct image_bucket *buckets = (const struct image_bucket *)(const void *)(image.base + head->buckets);
+  const struct image_bucket *buckets = image.buckets;
   uint32_t nodes = 0;
   for (uint32_t i = 0; i < head->bucket_count; i++) {
     if (!buckets[i].node)
       continue;
-    const struct image_node *node = image_node(&image, (uint64_t)buckets[i].node * 8);
+    const struct image_node *node = image_node(&image, buckets[i].node);
     assert(name_size(image_node_name(node)) == node->name_size);
     assert(name_hash(image_node_name(node), node->name_size) >> 32 == buckets[i].tag);
-    for (uint16_t j = 0; j < node->rrset_count; j++)
-      check_rrset(&image, image_rrset(&image, (uint64_t)image_node_refs(node)[j].rrset * 8));
+    const struct image_rrset *rrset = image_node_rrsets(node);
+    for (uint16_t j = 0; j < node->rrset_count; j++, rrset = image_rrset_next(rrset))
+      check_rrset(&image, rrset);
     nodes++;
   }
   assert(nodes == head->node_count);

@@ -13,7 +13,7 @@
 #include <ldns/ldns.h>
 
 #include "gslb/base/memory.h"
-#include "zones/image.h"
+#include "zones/find.h"
 #include "gslb/model/name.h"
 
 #define ZONES_MOST 3
@@ -125,47 +125,38 @@ static void assert_zone_refused(struct fixture *fixture, const char *zone_text, 
 }
 
 static const struct image_node *look_up(const struct fixture *fixture, const char *text) {
-  const struct image *image = &fixture->image;
-  const struct image_head *head = image_head(image);
-  const struct image_bucket *buckets = (const struct image_bucket *)(const void *)(image->base + head->buckets);
   struct name name;
   assert_int_equal(name_from_text(text, &name), STATUS_OK);
   uint64_t hash = name_hash(name.wire, name.size);
-  for (uint64_t at = hash;; at++) {
-    const struct image_bucket *bucket = &buckets[at & (head->bucket_count - 1)];
-    if (!bucket->node)
-      return NULL;
-    const struct image_node *node = image_node(image, (uint64_t)bucket->node * 8);
-    if (bucket->tag == hash >> 32 && node->name_size == name.size &&
-        memcmp(image_node_name(node), name.wire, name.size) == 0)
-      return node;
-  }
+  find_prefetch(&fixture->image, hash);
+  find_prefetch_node(&fixture->image, hash);
+  return find_node(&fixture->image, name.wire, name.size, hash);
 }
 
-static uint64_t offset_of(const struct fixture *fixture, const char *name) {
-  return (uint64_t)((const uint8_t *)look_up(fixture, name) - fixture->image.base);
+static struct image_links links_of(const struct fixture *fixture, const char *name) {
+  return image_node_links(look_up(fixture, name));
 }
 
-/* The RRset as a client would see it: put into a message behind a question, its pointers patched, decoded by ldns.
- * Returns the records in a line each, fields apart by a blank; free() it. */
-static char *expand(const struct fixture *fixture, const struct image_node *node, const struct image_rrset *rrset) {
+static const struct image_rrset *rrset_of(const struct fixture *fixture, const char *name, uint16_t type) {
+  return image_find_rrset(look_up(fixture, name), type);
+}
+
+static uint32_t unit_of(const struct fixture *fixture, const char *name) {
+  return (uint32_t)((const uint8_t *)look_up(fixture, name) - fixture->image.base) / IMAGE_UNIT;
+}
+
+/* The RRset as a client would see it that asked for the node's own name: put into a message behind a question as it is,
+ * decoded by ldns. Returns the records in a line each, fields apart by a blank; free() it. */
+static char *expand(const struct image_node *node, const struct image_rrset *rrset) {
   uint8_t wire[65536 + 512] =
       {[2] = 0x84, [5] = 1, [6] = (uint8_t)(rrset->record_count >> 8), [7] = (uint8_t)rrset->record_count};
   size_t used = 12;
-  size_t apex_at = 12 + node->name_size - image_zone(&fixture->image, node->zone)->name_size;
   memcpy(wire + used, image_node_name(node), node->name_size);
   used += node->name_size;
   const uint8_t question[4] = {(uint8_t)(rrset->type >> 8), (uint8_t)rrset->type, 0, 1};
   memcpy(wire + used, question, sizeof question);
   used += sizeof question;
   memcpy(wire + used, image_rrset_data(rrset), rrset->data_size);
-  const struct image_patch *patches = image_rrset_patches(rrset);
-  for (uint16_t i = 0; i < rrset->patch_count; i++) {
-    size_t to = patches[i].is_apex ? apex_at : 12;
-    assert_int_equal(wire[used + patches[i].at] & 0xc0, 0xc0);
-    wire[used + patches[i].at] = (uint8_t)(0xc0 | to >> 8);
-    wire[used + patches[i].at + 1] = (uint8_t)to;
-  }
   used += rrset->data_size;
   ldns_pkt *packet = NULL;
   assert_int_equal(ldns_wire2pkt(&packet, wire, used), LDNS_STATUS_OK);
@@ -180,9 +171,9 @@ static char *expand(const struct fixture *fixture, const struct image_node *node
 static void assert_rrset(const struct fixture *fixture, const char *name, uint16_t type, const char *expected) {
   const struct image_node *node = look_up(fixture, name);
   assert_non_null(node);
-  const struct image_rrset *rrset = image_find_rrset(&fixture->image, node, type);
+  const struct image_rrset *rrset = image_find_rrset(node, type);
   assert_non_null(rrset);
-  char *text = expand(fixture, node, rrset);
+  char *text = expand(node, rrset);
   assert_string_equal(text, expected);
   free(text);
 }
@@ -190,10 +181,10 @@ static void assert_rrset(const struct fixture *fixture, const char *name, uint16
 /* The target with that index of an RRset is the node of that name. */
 static void assert_target(const struct fixture *fixture, const char *name, uint16_t type, uint16_t index,
                           const char *target) {
-  const struct image_rrset *rrset = image_find_rrset(&fixture->image, look_up(fixture, name), type);
+  const struct image_rrset *rrset = rrset_of(fixture, name, type);
   assert_non_null(rrset);
   assert_true(index < rrset->target_count);
-  assert_int_equal((uint64_t)image_rrset_targets(rrset)[index].node * 8, offset_of(fixture, target));
+  assert_int_equal(image_target_node(&image_rrset_targets(rrset)[index]), unit_of(fixture, target));
 }
 
 static void image_holds_every_record_as_it_was_written(void **state) {
@@ -235,17 +226,16 @@ static void image_compresses_only_where_allowed(void **state) {
   add_zone(fixture, "example.com", HEAD "@ MX 10 mail\nmail A 192.0.2.1\ns SRV 1 2 3 mail\nd DNAME mail\n");
   compile(fixture);
   const struct image_node *apex = look_up(fixture, "example.com");
-  const struct image_rrset *mx = image_find_rrset(&fixture->image, apex, MX);
+  const struct image_rrset *mx = image_find_rrset(apex, MX);
   assert_int_equal(mx->data_size, 12 + 2 + 5 + 2);
-  assert_int_equal(mx->patch_count, 2);
-  assert_int_equal(image_rrset_patches(mx)[1].is_apex, 1);
-  assert_int_equal(image_rrset_patches(mx)[1].at, 12 + 2 + 5);
+  assert_int_equal(mx->patch_count, 1);
+  assert_int_equal(image_rrset_patches(mx)[0], 12 + 2 + 5);
   assert_int_equal(image_rrset_data(mx)[11], 9); /* RDLENGTH */
   assert_int_equal(image_rrset_targets(mx)[0].at, 12 + 2);
-  const struct image_rrset *soa = image_find_rrset(&fixture->image, apex, SOA);
-  assert_int_equal(soa->patch_count, 3);
-  assert_int_equal(image_find_rrset(&fixture->image, look_up(fixture, "s.example.com"), SRV)->patch_count, 1);
-  assert_int_equal(image_find_rrset(&fixture->image, look_up(fixture, "d.example.com"), DNAME)->patch_count, 1);
+  const struct image_rrset *soa = image_find_rrset(apex, SOA);
+  assert_int_equal(soa->patch_count, 2);
+  assert_int_equal(rrset_of(fixture, "s.example.com", SRV)->patch_count, 0);
+  assert_int_equal(rrset_of(fixture, "d.example.com", DNAME)->patch_count, 0);
 }
 
 static void image_of_the_root_zone_needs_no_apex_pointers(void **state) {
@@ -254,8 +244,8 @@ static void image_of_the_root_zone_needs_no_apex_pointers(void **state) {
   compile(fixture);
   assert_rrset(fixture, ".", NS, ". 9 IN NS ns.\n");
   assert_rrset(fixture, ".", SOA, ". 9 IN SOA ns. host. 1 2 3 4 5\n");
-  assert_int_equal(image_find_rrset(&fixture->image, look_up(fixture, "."), SOA)->patch_count, 1);
-  assert_int_equal(look_up(fixture, "com")->flags, IMAGE_CUT);
+  assert_int_equal(rrset_of(fixture, ".", SOA)->patch_count, 0);
+  assert_int_equal(look_up(fixture, "com")->flags, IMAGE_CUT | IMAGE_LINKED);
 }
 
 static void image_has_negative_soa_with_lower_ttl(void **state) {
@@ -270,12 +260,12 @@ static void image_has_negative_soa_with_lower_ttl(void **state) {
   assert_int_equal(zone->serial, 5);
   assert_int_equal(zone->name_size, 13);
   assert_int_equal(zone->record_count, 3);
-  char *text = expand(fixture, apex, image_rrset(&fixture->image, zone->soa));
+  char *text = expand(apex, image_rrset(&fixture->image, zone->soa));
   assert_string_equal(text, "example.com. 60 IN SOA ns1.example.com. host.example.com. 5 6 7 8 60\n");
   free(text);
   assert_int_equal(image_rrset(&fixture->image, zone->ns)->type, NS);
   assert_int_equal(image_zone(&fixture->image, 1)->minimum_s, 20);
-  assert_int_equal(image_rrset(&fixture->image, image_zone(&fixture->image, 1)->soa)->ttl_s, 20);
+  assert_int_equal(image_rrset_ttl(image_rrset(&fixture->image, image_zone(&fixture->image, 1)->soa)), 20);
 }
 
 static void image_has_empty_non_terminals(void **state) {
@@ -296,9 +286,9 @@ static void image_links_wildcards(void **state) {
   struct fixture *fixture = *state;
   add_zone(fixture, "example.com", HEAD "*.w TXT x\n");
   compile(fixture);
-  assert_int_equal(look_up(fixture, "w.example.com")->wildcard, offset_of(fixture, "*.w.example.com"));
+  assert_int_equal(links_of(fixture, "w.example.com").wildcard, unit_of(fixture, "*.w.example.com"));
   assert_int_equal(look_up(fixture, "*.w.example.com")->flags, IMAGE_WILDCARD);
-  assert_int_equal(look_up(fixture, "example.com")->wildcard, 0);
+  assert_int_equal(links_of(fixture, "example.com").wildcard, 0);
 }
 
 static void image_links_cuts_and_keeps_only_glue_below(void **state) {
@@ -308,18 +298,18 @@ static void image_links_cuts_and_keeps_only_glue_below(void **state) {
                 "ns.sub A 192.0.2.2\nns.sub TXT hidden\ndeep.sub NS x.deep.sub\n*.sub A 192.0.2.3\n");
   compile(fixture);
   const struct image_node *cut = look_up(fixture, "sub.example.com");
-  assert_int_equal(cut->flags, IMAGE_CUT);
-  assert_int_equal(cut->cut, offset_of(fixture, "sub.example.com"));
-  assert_int_equal(cut->wildcard, 0);
+  assert_int_equal(cut->flags, IMAGE_CUT | IMAGE_LINKED);
+  assert_int_equal(image_node_links(cut).cut, unit_of(fixture, "sub.example.com"));
+  assert_int_equal(image_node_links(cut).wildcard, 0);
   assert_int_equal(cut->rrset_count, 2);
   assert_rrset(fixture, "sub.example.com", DS, "sub.example.com. 300 IN DS 1 8 2 00\n");
   const struct image_node *glue = look_up(fixture, "ns.sub.example.com");
-  assert_int_equal(glue->flags, IMAGE_BELOW_CUT);
-  assert_int_equal(glue->cut, cut->cut);
+  assert_int_equal(glue->flags, IMAGE_BELOW_CUT | IMAGE_LINKED);
+  assert_int_equal(image_node_links(glue).cut, image_node_links(cut).cut);
   assert_int_equal(glue->rrset_count, 1);
   const struct image_node *deep = look_up(fixture, "deep.sub.example.com");
-  assert_int_equal(deep->flags, IMAGE_BELOW_CUT);
-  assert_int_equal(deep->cut, cut->cut);
+  assert_int_equal(deep->flags, IMAGE_BELOW_CUT | IMAGE_LINKED);
+  assert_int_equal(image_node_links(deep).cut, image_node_links(cut).cut);
   assert_int_equal(deep->rrset_count, 0);
   assert_target(fixture, "sub.example.com", NS, 0, "ns.sub.example.com");
   assert_target(fixture, "sub.example.com", NS, 1, "ns1.example.com");
@@ -372,7 +362,7 @@ static void services_and_members_get_nodes(void **state) {
   assert_int_equal(look_up(fixture, "_tcp.api.example.com")->service, IMAGE_NONE);
   assert_int_equal(look_up(fixture, "a1.api.example.com")->member, 1);
   assert_int_equal(look_up(fixture, "*.x.example.com")->service, 2);
-  assert_int_equal(look_up(fixture, "x.example.com")->wildcard, offset_of(fixture, "*.x.example.com"));
+  assert_int_equal(links_of(fixture, "x.example.com").wildcard, unit_of(fixture, "*.x.example.com"));
   assert_null(look_up(fixture, "m.*.x.example.com"));
   assert_target(fixture, "example.com", MX, 0, "api.example.com");
   assert_target(fixture, "srv.example.com", SRV, 0, "a1.api.example.com");
@@ -387,7 +377,7 @@ static void parent_and_child_zone_stand_side_by_side(void **state) {
   const struct image_node *apex = look_up(fixture, "a.b.example.com");
   assert_int_equal(apex->zone, 0);
   assert_int_equal(apex->flags, IMAGE_APEX);
-  assert_int_equal(apex->cut, 0);
+  assert_int_equal(image_node_links(apex).cut, 0);
   assert_rrset(fixture, "a.b.example.com", NS, "a.b.example.com. 5 IN NS n.a.b.example.com.\n");
   assert_rrset(fixture, "a.b.example.com", DS, "a.b.example.com. 300 IN DS 1 8 2 00\n");
   assert_rrset(fixture, "n.a.b.example.com", A, "n.a.b.example.com. 5 IN A 192.0.2.1\n");
@@ -395,6 +385,43 @@ static void parent_and_child_zone_stand_side_by_side(void **state) {
   assert_null(look_up(fixture, "elsewhere.a.b.example.com"));
   assert_target(fixture, "x.example.com", MX, 0, "n.a.b.example.com");
   assert_rrset(fixture, "x.example.com", MX, "x.example.com. 300 IN MX 1 n.a.b.example.com.\n");
+}
+
+static void name_and_its_record_share_a_cache_line(void **state) {
+  struct fixture *fixture = *state;
+  add_zone(fixture, "example.com", HEAD "w TXT x\nx1 A 192.0.2.1\nhost0001 A 192.0.2.1\nhost0002 A 192.0.2.2\n");
+  compile(fixture);
+  static const char *const names[] = {"host0001.example.com", "host0002.example.com"};
+  for (size_t i = 0; i < 2; i++) {
+    const struct image_node *node = look_up(fixture, names[i]);
+    const uint8_t *end = (const uint8_t *)image_rrset_next(image_find_rrset(node, A));
+    assert_int_equal((uintptr_t)node / 64, (uintptr_t)(end - 1) / 64);
+  }
+  assert_int_equal(sizeof(struct image_node), 16);
+}
+
+/* 400 names with 46 KB each. */
+static void large_image_can_stand_on_huge_pages(void **state) {
+  struct fixture *fixture = *state;
+  char *text = NULL, filling[251];
+  size_t size = 0;
+  FILE *stream = open_memstream(&text, &size);
+  memset(filling, 'x', sizeof filling - 1);
+  filling[sizeof filling - 1] = '\0';
+  fputs(HEAD, stream);
+  for (int i = 0; i < 400; i++)
+    for (int j = 0; j < 60; j++)
+      fprintf(stream, "h%d TXT %s %s %s %d\n", i, filling, filling, filling, j);
+  fclose(stream);
+  add_zone(fixture, "example.com", text);
+  free(text);
+  compile(fixture);
+  const struct image *image = &fixture->image;
+  assert_true(image->size >= IMAGE_HUGE_LEAST);
+  assert_int_equal((uintptr_t)image->base % IMAGE_HUGE_PAGE, 0);
+  assert_int_equal(image->mapped % IMAGE_HUGE_PAGE, 0);
+  assert_int_equal(rrset_of(fixture, "h0.example.com", TXT)->record_count, 60);
+  assert_int_equal(rrset_of(fixture, "h399.example.com", TXT)->record_count, 60);
 }
 
 static void image_without_zones_is_empty(void **state) {
@@ -421,7 +448,7 @@ static void image_finds_each_of_many_names(void **state) {
     snprintf(name, sizeof name, "h%d.sub%d.example.com", i, i % 7);
     const struct image_node *node = look_up(fixture, name);
     assert_non_null(node);
-    const uint8_t *data = image_rrset_data(image_find_rrset(&fixture->image, node, A));
+    const uint8_t *data = image_rrset_data(image_find_rrset(node, A));
     assert_int_equal(data[14], i / 256);
     assert_int_equal(data[15], i % 256);
   }
@@ -601,6 +628,8 @@ int main(void) {
       TEST(rrsets_take_the_lowest_ttl_and_drop_repetitions),
       TEST(services_and_members_get_nodes),
       TEST(parent_and_child_zone_stand_side_by_side),
+      TEST(name_and_its_record_share_a_cache_line),
+      TEST(large_image_can_stand_on_huge_pages),
       TEST(image_without_zones_is_empty),
       TEST(image_finds_each_of_many_names),
       TEST(rrset_over_the_limit_is_refused),
