@@ -11,6 +11,7 @@
 
 #include "gslb/base/clock.h"
 #include "gslb/base/memory.h"
+#include "zones/find.h"
 #include "zones/wire.h"
 
 /* A query beyond this is malformed for us: a name, an OPT and its options stay far below. A cache line more than a
@@ -20,6 +21,15 @@
 /* While queries come, waiting for the next one in the call that receives it saves two calls each. A process that is
  * killed there may take one with it, so after a pause it waits in poll, which takes nothing. */
 #define UDP_PAUSE_US 10000
+
+/* How many queries of a batch are taken apart before the first of them is answered: while the memory of names to come
+ * is fetched, in two steps (zones/find), those before them are answered. As many as a core fetches at once. */
+#define UDP_AHEAD 16
+
+struct udp_query {
+  enum query_verdict verdict;
+  struct query query;
+};
 
 struct udp_slot {
   struct sockaddr_storage peer;
@@ -32,6 +42,7 @@ struct udp {
   struct mmsghdr in[UDP_BATCH];
   struct mmsghdr out[UDP_BATCH];
   struct udp_slot slots[UDP_BATCH];
+  struct udp_query ahead[UDP_AHEAD]; /* by index modulo UDP_AHEAD */
   size_t payload;
   uint8_t *queries; /* UDP_BATCH of UDP_QUERY_MOST bytes */
   uint8_t *replies; /* UDP_BATCH of payload bytes */
@@ -84,14 +95,31 @@ static void keep_source_address(struct msghdr *message) {
   }
 }
 
-static size_t answer_datagram(struct udp *udp, size_t index, struct answerer *answerer, const struct book *book,
+static bool has_name(const struct udp_query *taken) {
+  return taken->verdict == QUERY_FINE && taken->query.has_question;
+}
+
+static void take_apart(struct udp *udp, int index, const struct book *book) {
+  struct udp_query *taken = &udp->ahead[index % UDP_AHEAD];
+  taken->verdict = query_parse(udp->slots[index].in_part.iov_base, udp->in[index].msg_len, &taken->query);
+  if (has_name(taken))
+    find_prefetch(&book->image, taken->query.hash);
+}
+
+static void reach_node(const struct udp *udp, int index, const struct book *book) {
+  const struct udp_query *taken = &udp->ahead[index % UDP_AHEAD];
+  if (has_name(taken))
+    find_prefetch_node(&book->image, taken->query.hash);
+}
+
+static size_t answer_datagram(struct udp *udp, int index, struct answerer *answerer, const struct book *book,
                               uint8_t *reply) {
-  struct query query;
+  struct udp_query *taken = &udp->ahead[index % UDP_AHEAD];
+  struct query *query = &taken->query;
   board_count(answerer->board, BOARD_QUERIES_UDP);
   if (udp->slots[index].peer.ss_family == AF_INET6)
     board_count(answerer->board, BOARD_QUERIES_IPV6);
-  const uint8_t *packet = udp->slots[index].in_part.iov_base;
-  switch (query_parse(packet, udp->in[index].msg_len, &query)) {
+  switch (taken->verdict) {
   case QUERY_DROP_SHORT:
     board_count(answerer->board, BOARD_DROPPED_SHORT);
     return 0;
@@ -104,9 +132,9 @@ static size_t answer_datagram(struct udp *udp, size_t index, struct answerer *an
   struct client client = {.is_udp = true};
   if (addr_from_sockaddr((const struct sockaddr *)&udp->slots[index].peer, &client.addr) != STATUS_OK)
     return 0;
-  if ((udp->in[index].msg_hdr.msg_flags & MSG_TRUNC) && query.rcode == RCODE_NOERROR)
-    query.rcode = RCODE_FORMERR;
-  return answer_query(answerer, book, &query, &client, reply, udp->payload);
+  if ((udp->in[index].msg_hdr.msg_flags & MSG_TRUNC) && query->rcode == RCODE_NOERROR)
+    query->rcode = RCODE_FORMERR;
+  return answer_query(answerer, book, query, &client, reply, udp->payload);
 }
 
 static void send_batch(struct udp *udp, unsigned count, struct answerer *answerer) {
@@ -134,11 +162,16 @@ int udp_receive(struct udp *udp) {
 
 void udp_answer(struct udp *udp, int count, struct answerer *answerer, const struct book *book) {
   unsigned ready = 0;
+  int taken = 0, reached = 0;
   answerer->now_ms = mono_now_ms();
   for (int i = 0; i < count; i++) {
+    for (; taken < count && taken < i + UDP_AHEAD; taken++)
+      take_apart(udp, taken, book);
+    for (; reached < taken && reached <= i + UDP_AHEAD / 2; reached++)
+      reach_node(udp, reached, book);
     struct msghdr *in = &udp->in[i].msg_hdr;
     uint8_t *reply = udp->replies + ready * udp->payload;
-    size_t size = answer_datagram(udp, (size_t)i, answerer, book, reply);
+    size_t size = answer_datagram(udp, i, answerer, book, reply);
     if (size) {
       if (in->msg_controllen)
         keep_source_address(in);
