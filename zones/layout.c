@@ -36,6 +36,7 @@ struct layout {
   const struct cookie_secrets *cookies;
   struct tree *tree;
   uint64_t size;
+  uint64_t node_bytes, gap_bytes; /* taken by nodes, and left empty between them */
   uint64_t zones, buckets;
   uint64_t *negative_soas;       /* a zone: offset of its SOA for negative answers */
   struct zone_nodes *zone_nodes; /* a zone */
@@ -49,12 +50,16 @@ static uint64_t take(struct layout *layout, uint64_t size, uint64_t align) {
   return offset;
 }
 
-/* Room for a node. One that would reach into a cache line more than it needs starts at the next line, where what that
- * leaves empty is little. */
+/* Room for a node. One that would reach into a cache line more than it needs starts at the next line, as long as what
+ * that leaves empty is at most an eighth of all. */
 static uint32_t take_node(struct layout *layout, uint64_t size) {
   uint64_t within = (layout->size + IMAGE_UNIT - 1) / IMAGE_UNIT * IMAGE_UNIT % LINE, gap = LINE - within;
-  bool is_apart = (within + size + LINE - 1) / LINE > (size + LINE - 1) / LINE;
-  return (uint32_t)(take(layout, size, is_apart && gap * 4 <= size ? LINE : IMAGE_UNIT) / IMAGE_UNIT);
+  bool reaches_over = (within + size + LINE - 1) / LINE > (size + LINE - 1) / LINE;
+  layout->node_bytes += size;
+  bool is_moved = reaches_over && layout->gap_bytes + gap <= layout->node_bytes / 8;
+  if (is_moved)
+    layout->gap_bytes += gap;
+  return (uint32_t)(take(layout, size, is_moved ? LINE : IMAGE_UNIT) / IMAGE_UNIT);
 }
 
 static void put_u16(struct encoded *out, uint32_t value) {
