@@ -1,7 +1,5 @@
 #include "zones/find.h"
 
-#include <string.h>
-
 #include "zones/query.h"
 
 const struct image_node *find_node(const struct image *image, const uint8_t *name, size_t size, uint64_t hash) {
@@ -11,7 +9,7 @@ const struct image_node *find_node(const struct image *image, const uint8_t *nam
     if (buckets[i].tag != tag)
       continue;
     const struct image_node *node = image_node(image, buckets[i].node);
-    if (node->name_size == size && memcmp(image_node_name(node), name, size) == 0)
+    if (node->name_size == size && name_equals(image_node_name(node), name, size))
       return node;
   }
   return NULL;

@@ -13,7 +13,7 @@ static struct tree_slot *find_slot(const struct tree *tree, const uint8_t *name,
   size_t at = hash & mask;
   for (; tree->slots[at].node; at = (at + 1) & mask) {
     const struct tree_node *node = tree->slots[at].node;
-    if (tree->slots[at].hash == hash && node->size == size && memcmp(node->name, name, size) == 0)
+    if (tree->slots[at].hash == hash && node->size == size && name_equals(node->name, name, size))
       break;
   }
   return &tree->slots[at];

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "gslb/base/status.h"
 
@@ -36,6 +37,26 @@ uint64_t name_lower_copy(uint8_t *out, const uint8_t *wire, size_t size);
 /* Copies size bytes of names, lower-cased, and returns name_hash of what is then in out. Neither reads nor writes
  * beyond size bytes; the two may be the same, and must not overlap otherwise. Label lengths are below 'A', so they
  * stay. */
+
+static inline bool name_equals(const uint8_t *one, const uint8_t *other, size_t size) {
+  size_t at = 0;
+  uint64_t a, b;
+  if (size < sizeof a) {
+    while (at < size && one[at] == other[at])
+      at++;
+    return at == size;
+  }
+  for (; size - at > sizeof a; at += sizeof a) {
+    memcpy(&a, one + at, sizeof a);
+    memcpy(&b, other + at, sizeof b);
+    if (a != b)
+      return false;
+  }
+  memcpy(&a, one + size - sizeof a, sizeof a);
+  memcpy(&b, other + size - sizeof b, sizeof b);
+  return a == b;
+}
+/* Of names of the same size, in lower case; without a call, since each look-up compares one. */
 
 size_t name_size(const uint8_t *wire);
 /* Of a well-formed name. */

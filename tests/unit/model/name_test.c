@@ -121,6 +121,21 @@ static void lower_copy_agrees_with_lowering_and_hashing_each_byte(void **state) 
     assert_int_equal(out[i], name_lower((uint8_t)i));
 }
 
+static void names_differ_when_any_byte_does(void **state) {
+  (void)state;
+  for (size_t size = 1; size <= 40; size++) {
+    uint8_t *one = calloc(size, 1), *other = calloc(size, 1);
+    assert_true(name_equals(one, other, size));
+    for (size_t i = 0; i < size; i++) {
+      other[i] = 0x80;
+      assert_false(name_equals(one, other, size));
+      other[i] = 0;
+    }
+    free(one);
+    free(other);
+  }
+}
+
 static void hashes_depend_on_every_byte_and_the_size(void **state) {
   (void)state;
   uint8_t bytes[80] = {0};
@@ -143,6 +158,7 @@ int main(void) {
       cmocka_unit_test(below_holds_on_label_boundaries_only),
       cmocka_unit_test(hashes_of_many_names_differ),
       cmocka_unit_test(lower_copy_agrees_with_lowering_and_hashing_each_byte),
+      cmocka_unit_test(names_differ_when_any_byte_does),
       cmocka_unit_test(hashes_depend_on_every_byte_and_the_size),
   };
   return cmocka_run_group_tests_name("name", tests, NULL, NULL);
