@@ -1,10 +1,10 @@
 /* tests/bench/answer_instructions.c
- * What an answer costs without its sockets, by kind of query: a book is compiled from a configuration and zones as
- * gslbd does it, and each kind's queries go from datagram to reply as in a worker. All that is drawn is drawn from
- * fixed seeds, so that instructions repeat exactly.
+ * What an answer costs without the kernel, by kind of query: a book is compiled from a configuration and zones as gslbd
+ * does it, and each kind's queries go through zones/udp as in a worker, in batches. recvmmsg and sendmmsg are this
+ * program's own: they hand over datagrams and take replies without a socket. All that is drawn is drawn from fixed
+ * seeds, so that instructions repeat exactly.
  *
- *   answer_instructions           under `valgrind --tool=callgrind --instr-atstart=no`: a dump for each kind, which
- *                                 tests/bench/instructions reads
+ *   answer_instructions           under callgrind as tests/bench/instructions runs it: leaves a dump for each kind
  *   answer_instructions KIND…     the same, of these kinds
  *   answer_instructions --time …  prints how many ns of processor time an answer takes
  *
@@ -17,15 +17,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include <ldns/ldns.h>
 #include <valgrind/callgrind.h>
 
 #include "tests/unit/zones/small_book.h"
+#include "zones/udp.h"
 #include "zones/wire.h"
 
-#define COUNTED_QUERIES 2000u
+#define COUNTED_QUERIES 2048u
 #define TIMED_QUERIES 16384u /* so that names drawn from many are not all in the cache */
 #define TIMED_NS 10000000    /* at least, in each round */
 #define TIMED_ROUNDS 5
@@ -132,9 +134,18 @@ struct bench {
   struct small_book small, large; /* large: only where a kind that asks it is chosen */
   struct rrl *rrl;
   struct cookie_secrets cookies;
+  struct udp *udp;
   struct datagram *datagrams;
   uint32_t count;
 };
+
+/* Global since recvmmsg and sendmmsg have no argument for it. */
+static struct {
+  const struct datagram *next;
+  uint32_t left;            /* to be received */
+  uint32_t sent;            /* replies */
+  const struct kind *check; /* what they must be; NULL: not looked at */
+} kernel;
 
 static _Noreturn void fail(const struct kind *kind, const char *what) {
   fprintf(stderr, "answer_instructions: %s: %s\n", kind->name, what);
@@ -303,24 +314,7 @@ static void make_datagrams(struct bench *bench, const struct kind *kind) {
     make_datagram(bench, kind, i, &random, &bench->datagrams[i]);
 }
 
-/* The path of a worker from what it received to what it sends. */
-static size_t answer_datagram(struct answerer *answerer, const struct book *book, const struct datagram *datagram,
-                              uint8_t *reply) {
-  struct query query;
-  board_count(answerer->board, BOARD_QUERIES_UDP);
-  if (query_parse(datagram->packet, datagram->size, &query) != QUERY_FINE)
-    return 0;
-  struct client client = {.is_udp = true};
-  if (addr_from_sockaddr((const struct sockaddr *)&datagram->peer, &client.addr) != STATUS_OK)
-    return 0;
-  return answer_query(answerer, book, &query, &client, reply, PAYLOAD);
-}
-
-static void answer_all(const struct bench *bench, struct answerer *answerer, const struct book *book) {
-  uint8_t reply[PAYLOAD];
-  for (uint32_t i = 0; i < bench->count; i++)
-    answer_datagram(answerer, book, &bench->datagrams[i], reply);
-}
+/* The kernel's part */
 
 static void check(const struct kind *kind, const uint8_t *reply, size_t size) {
   ldns_pkt *packet;
@@ -335,14 +329,50 @@ static void check(const struct kind *kind, const uint8_t *reply, size_t size) {
   ldns_pkt_free(packet);
 }
 
+int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *limit) {
+  (void)fd, (void)flags, (void)limit;
+  CALLGRIND_TOGGLE_COLLECT; /* off: the kernel's part */
+  unsigned taken = 0;
+  for (; taken < count && kernel.left; taken++, kernel.next++, kernel.left--) {
+    struct msghdr *message = &messages[taken].msg_hdr;
+    memcpy(message->msg_name, &kernel.next->peer, sizeof(struct sockaddr_in));
+    message->msg_namelen = sizeof(struct sockaddr_in);
+    memcpy(message->msg_iov->iov_base, kernel.next->packet, kernel.next->size);
+    message->msg_controllen = 0;
+    message->msg_flags = 0;
+    messages[taken].msg_len = (unsigned)kernel.next->size;
+  }
+  CALLGRIND_TOGGLE_COLLECT;
+  return (int)taken;
+}
+
+int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags) {
+  (void)fd, (void)flags;
+  kernel.sent += count;
+  for (unsigned i = 0; kernel.check && i < count; i += 16)
+    check(kernel.check, messages[i].msg_hdr.msg_iov->iov_base, messages[i].msg_hdr.msg_iov->iov_len);
+  return (int)count;
+}
+
+/* As a worker does it. */
+static void answer_all(struct bench *bench, struct small_book *small) {
+  kernel.next = bench->datagrams;
+  kernel.left = bench->count;
+  int count;
+  while ((count = udp_receive(bench->udp)) > 0)
+    udp_answer(bench->udp, count, &small->answerer, small->book);
+}
+
 static struct small_book *prepare(struct bench *bench, const struct kind *kind) {
   struct small_book *small = kind->is_large ? &bench->large : &bench->small;
   small->answerer.rrl = kind->is_limited ? bench->rrl : NULL;
   make_datagrams(bench, kind);
-  for (uint32_t i = 0; i < bench->count; i += bench->count / 50) {
-    uint8_t reply[PAYLOAD];
-    check(kind, reply, answer_datagram(&small->answerer, small->book, &bench->datagrams[i], reply));
-  }
+  kernel.check = kind;
+  kernel.sent = 0;
+  answer_all(bench, small);
+  if (kernel.sent != bench->count)
+    fail(kind, "queries without an answer");
+  kernel.check = NULL;
   random_seed(&small->answerer.random, SEED);
   return small;
 }
@@ -351,7 +381,9 @@ static void count_kind(struct bench *bench, const struct kind *kind) {
   struct small_book *small = prepare(bench, kind);
   CALLGRIND_START_INSTRUMENTATION;
   CALLGRIND_ZERO_STATS;
-  answer_all(bench, &small->answerer, small->book);
+  CALLGRIND_TOGGLE_COLLECT;
+  answer_all(bench, small);
+  CALLGRIND_TOGGLE_COLLECT;
   CALLGRIND_STOP_INSTRUMENTATION;
   CALLGRIND_DUMP_STATS_AT(kind->name);
   printf("%s %u\n", kind->name, bench->count);
@@ -369,7 +401,7 @@ static double time_kind(struct bench *bench, const struct kind *kind) {
   int64_t start_ns = processor_ns(), spent_ns;
   uint64_t answered = 0;
   do {
-    answer_all(bench, &small->answerer, small->book);
+    answer_all(bench, small);
     answered += bench->count;
     spent_ns = processor_ns() - start_ns;
   } while (spent_ns < TIMED_NS);
@@ -430,6 +462,7 @@ int main(int argc, char **argv) {
   print_build();
   bench.count = is_timed ? TIMED_QUERIES : COUNTED_QUERIES;
   bench.datagrams = mem_array(bench.count, sizeof *bench.datagrams);
+  bench.udp = udp_new(-1, PAYLOAD);
   make_books(&bench, has_large);
   if (is_timed)
     time_kinds(&bench, chosen);
@@ -437,6 +470,7 @@ int main(int argc, char **argv) {
     if (chosen[i])
       count_kind(&bench, &kinds[i]);
   release_books(&bench, has_large);
+  udp_free(bench.udp);
   free(bench.datagrams);
   return 0;
 }
