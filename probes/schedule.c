@@ -121,11 +121,13 @@ static void read_device(void *context, const struct addr *device) {
 static void take_traps(struct schedule *schedule, const struct config *config) {
   struct traps_readers readers = {.knows = knows_device, .read = read_device, .context = schedule};
   struct errbuf err;
+  int fd = schedule->child->trap;
   traps_free(schedule->traps);
   schedule->traps = NULL;
-  if (!config->trap_listen.family)
+  schedule->child->trap = -1;
+  if (fd < 0)
     return;
-  schedule->traps = traps_new(schedule->loop, schedule->tools.snmp, config, -1, &readers, &err);
+  schedule->traps = traps_new(schedule->loop, schedule->tools.snmp, config, fd, &readers, &err);
   if (!schedule->traps)
     log_error("%s; no traps are taken", err.text);
 }
@@ -239,6 +241,7 @@ static void take_config(struct schedule *schedule) {
   }
   struct config *old = child->config;
   child->config = config;
+  child->trap = child_take_descriptor(schedule->message, 1);
   take_muster(schedule, muster);
   wards_plan(schedule->wards, WARDS_SPREAD);
   config_free(old);

@@ -108,9 +108,11 @@ static void take_values(struct sources *sources, struct reader *reader, const st
   struct errbuf refused = {0};
   struct source_value *values = mem_array(reading->count + reader->series.count + 1, sizeof *values);
   size_t count = gather_values(reader, reading, values);
-  size_t refusals =
-      series_take(&reader->series, values, count, &view, house_now_ms(&sources->child->house), mono_now_us(), &refused);
+  int64_t before_ms = reader->series.at_ms, now_ms = house_now_ms(&sources->child->house);
+  size_t refusals = series_take(&reader->series, values, count, &view, now_ms, mono_now_us(), &refused);
   free(values);
+  if (before_ms)
+    reader->gap_ms = now_ms - before_ms;
   row->read++;
   row->reason[0] = '\0';
   if (refusals == 0)
@@ -247,8 +249,10 @@ static void remember(struct subject *subject, struct subject_row *row, const str
       readers++;
     }
   struct series_view view = {subject->load, row->source};
-  if (readers == 1 && only->series.at_ms == 0) /* of several it is not told whose figure was whose */
+  if (readers == 1 && only->series.at_ms == 0) { /* of several it is not told whose figure was whose */
     series_remember(&only->series, record, &view);
+    only->gap_ms = record->interval_ms;
+  }
 }
 
 static void take_stored(void *context, const struct record_key *key, const struct metrics_record *record) {

@@ -28,6 +28,7 @@ static int64_t go_on_from(struct reader *reader, struct reader *before) {
   before->series = (struct series_set){0};
   reader->answers = before->answers;
   reader->has_answers = before->has_answers;
+  reader->gap_ms = before->gap_ms;
   return was_at_it ? mono_now_us() : before->planned_us;
 }
 

@@ -7,7 +7,8 @@
 #include "gslb/base/log.h"
 #include "gslb/base/memory.h"
 
-#define INTERVAL_DEFAULT_MS 10000 /* as gslb/decide/load counts what is not told */
+#define INTERVAL_DEFAULT_MS 10000  /* where none is told or observed */
+#define OBSERVED_MOST_MS 300000
 #define INTERVALS_MOST 10
 
 static bool find_place(const struct config_source *source, const struct config_member *member, struct addr *address) {
@@ -167,11 +168,19 @@ struct reader *subject_find_alike(const struct subject *subject, const struct re
   return NULL;
 }
 
+/* Whoever is read after so many answers is read as often as it is asked for. A pause at night must not make the figures
+ * of the evening count as fresh until noon, nor a burst make them fade with its end. */
+static int64_t observed_ms(int64_t gap_ms) {
+  if (gap_ms < INTERVAL_DEFAULT_MS)
+    return INTERVAL_DEFAULT_MS;
+  return gap_ms < OBSERVED_MOST_MS ? gap_ms : OBSERVED_MOST_MS;
+}
+
 static int64_t interval_of(const struct reader *reader, int64_t now_ms) {
   if (reader->target.source->interval_ms > 0)
     return reader->target.source->interval_ms;
   if (!reader->has_cron)
-    return 0;
+    return observed_ms(reader->gap_ms);
   int64_t first_s = cron_next_s(&reader->cron, now_ms / 1000);
   return (cron_next_s(&reader->cron, first_s) - first_s) * 1000;
 }
@@ -196,8 +205,7 @@ void subject_row_record(const struct subject *subject, const struct subject_row 
     if (reader->row != row || at_ms == 0)
       continue;
     int64_t interval_ms = interval_of(reader, now_ms);
-    int64_t most_ms = INTERVALS_MOST * (interval_ms ? interval_ms : INTERVAL_DEFAULT_MS);
-    if (at_ms < newest_ms && now_ms - at_ms > most_ms)
+    if (at_ms < newest_ms && now_ms - at_ms > INTERVALS_MOST * interval_ms)
       continue;
     if (out->at_ms == 0 || at_ms < out->at_ms)
       out->at_ms = at_ms;

@@ -49,6 +49,7 @@ struct reader { /* of one source */
   int64_t cron_at_s; /* Unix time of the next one by schedule */
   uint64_t answers;  /* with the member, when it was read last */
   bool has_answers;
+  int64_t gap_ms; /* between its last two readings; 0: there were none */
 };
 
 struct subject { /* one member */
@@ -91,6 +92,7 @@ struct reader *subject_find_alike(const struct subject *subject, const struct re
 void subject_row_record(const struct subject *subject, const struct subject_row *row, int64_t now_ms,
                         struct metrics_record *out);
 /* What is to be stored: the figures of all readers of the row, as old as the oldest of them, to come as often as the
- * slowest does. A reader whose figures are older than ten of its intervals is left out where another has newer ones. */
+ * slowest does. Of one without interval and schedule (every_answers alone) that is the gap between its last two
+ * readings, within 10 s and 5 minutes. A reader whose figures are older than ten of its intervals is left out where another has newer ones. */
 
 #endif

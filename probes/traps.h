@@ -26,7 +26,7 @@ struct traps_readers {
 struct traps;
 struct traps *traps_new(struct loop *loop, struct snmp_client *client, const struct config *config, int fd,
                         const struct traps_readers *readers, struct errbuf *err);
-/* Listens at config->trap_listen, or on fd, a socket bound there which it takes over, unless fd is -1; whoever has one
+/* Listens on fd, a UDP socket that is bound at config->trap_listen and which it takes over; whoever has one
  * of the communities or users of config->snmp is believed. Borrows loop and client until traps_free. NULL: it cannot,
  * as err says. */
 void traps_free(struct traps *traps);

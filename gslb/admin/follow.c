@@ -12,6 +12,7 @@
 #include "gslb/model/board.h"
 #include "gslb/model/chronicle.h"
 #include "gslb/model/facts.h"
+#include "gslb/model/load_latch.h"
 
 struct followed_member {
   const char *name;
@@ -308,19 +309,20 @@ static void note_thresholds(const struct service_facts *facts, const struct load
   member->over = figure->over;
 }
 
-static void move_load_latch(struct followed *followed, const struct service_facts *facts,
+static void move_load_latch(const struct follow *follow, struct followed *followed, const struct service_facts *facts,
                             const struct evaluation *evaluation, size_t m, struct news *news) {
   struct followed_member *member = &followed->members[m];
-  const struct load_latch_record *stored = &facts->members[m].load_latch;
+  uint64_t stored = facts->members[m].load_over, over = evaluate_next_load_latch(evaluation, m);
   if (!evaluation->figures)
     return;
   if (!member->is_load_known)
-    member->over = stored->over;
+    member->over = stored;
   member->is_load_known = true;
   note_thresholds(facts, &evaluation->figures[m], m, member, news);
-  struct load_latch_record latch = {.over = evaluate_next_load_latch(evaluation, m), .since_ms = news->now_ms};
-  if (latch.over == stored->over)
+  if (over == stored)
     return;
+  struct load_latch_record latch = {.since_ms = news->now_ms};
+  load_latch_pack(evaluate_load(follow->config, facts->service), over, &latch);
   uint8_t value[RECORD_SIZE_MOST];
   struct news_row row = {.kind = NEWS_PUT,
                          .db = STORE_DB_LOAD_LATCHES,
@@ -397,7 +399,7 @@ static void look_at(struct follow *follow, size_t s, struct slots *slots, struct
     end_override(facts, m, news);
     give_slot(follow, s, facts, m, slots, news);
     move_latches(facts, &evaluation, m, news);
-    move_load_latch(followed, facts, &evaluation, m, news);
+    move_load_latch(follow, followed, facts, &evaluation, m, news);
   }
   if (note_states(follow, s, facts, &evaluation, news)) {
     note_mode(follow, s, facts, &evaluation, news);

@@ -119,14 +119,12 @@ static const struct history_series *choose_series(struct visit *visit, const str
   return NULL;
 }
 
-static void reply_series(struct visit *visit, const struct view_name *name, const struct history_series *series) {
-  struct history_range range;
+static void reply_series(struct visit *visit, const struct view_name *name, const struct history_series *series,
+                         const struct history_range *range) {
   struct errbuf err;
-  if (!read_range(visit, &range))
-    return;
-  struct history_cell *cells = mem_array(history_points(&range), sizeof *cells);
-  if (history_read(view_sources(visit->view)->durable, series, &range, cells, &err) == STATUS_OK)
-    reply_json(visit->call, 200, series_shown(name, series, &range, cells));
+  struct history_cell *cells = mem_array(history_points(range), sizeof *cells);
+  if (history_read(view_sources(visit->view)->durable, series, range, cells, &err) == STATUS_OK)
+    reply_json(visit->call, 200, series_shown(name, series, range, cells));
   else
     reply_problem(visit->call, 503, "%s", err.text);
   free(cells);
@@ -135,8 +133,9 @@ static void reply_series(struct visit *visit, const struct view_name *name, cons
 void history_routes_get(struct visit *visit, const struct view_name *name) {
   struct history_series *series = NULL;
   size_t count = 0;
+  struct history_range range;
   struct errbuf err;
-  if (!visit_has(visit, view_sources(visit->view)->durable, "the history"))
+  if (!read_range(visit, &range) || !visit_has(visit, view_sources(visit->view)->durable, "the history"))
     return;
   if (history_list(view_sources(visit->view)->durable, name->service, name->member, &series, &count, &err) !=
       STATUS_OK) {
@@ -146,7 +145,7 @@ void history_routes_get(struct visit *visit, const struct view_name *name) {
   if (http_call_query(visit->call, "metric")) {
     const struct history_series *one = choose_series(visit, series, count);
     if (one)
-      reply_series(visit, name, one);
+      reply_series(visit, name, one, &range);
   } else {
     reply_json(visit->call, 200, list_shown(name, series, count));
   }

@@ -118,7 +118,9 @@ static void get_events(struct visit *visit) {
 }
 
 static void post_reload(struct visit *visit) {
-  visit->routes->reload(visit->routes->reload_context, visit->call);
+  char who[64];
+  visit_who(&visit->principal, who);
+  visit->routes->reload(visit->routes->reload_context, visit->call, who);
 }
 
 static void get_zones(struct visit *visit) {
@@ -157,10 +159,13 @@ static void post_zone_reload(struct visit *visit) {
   size_t zone;
   if (!find_zone(visit, &zone))
     return;
-  if (view_config(visit->view)->zones[zone].primary_count)
-    zone_refresh(visit->call, visit->view, visit->routes->committer, zone);
-  else
+  if (view_config(visit->view)->zones[zone].primary_count) {
+    char who[64];
+    visit_who(&visit->principal, who);
+    zone_refresh(visit->call, visit->view, visit->routes->committer, zone, who);
+  } else {
     post_reload(visit);
+  }
 }
 
 static void get_metrics(struct visit *visit) {

@@ -14,8 +14,8 @@
 #include "gslb/model/commit.h"
 #include "gslb/net/http_server.h"
 
-typedef void routes_reload(void *context, struct http_call *call);
-/* Answers the call, which is not yet held, in the end. */
+typedef void routes_reload(void *context, struct http_call *call, const char *who);
+/* Answers the call, which is not yet held, in the end. who, for the audit, is borrowed for the call alone. */
 
 struct routes { /* all borrowed while the server runs */
   struct views *views;

@@ -5,12 +5,12 @@
 
 #include <jansson.h>
 
-#include "gslb/admin/change.h"
 #include "gslb/model/chronicle.h"
 #include "gslb/net/reply.h"
 #include "gslb/base/value.h"
 
-void zone_refresh(struct http_call *call, const struct view *view, struct committer *committer, size_t zone) {
+void zone_refresh(struct http_call *call, const struct view *view, struct committer *committer, size_t zone,
+                  const char *who) {
   const struct config_zone *config = &view_config(view)->zones[zone];
   const struct view_sources *sources = view_sources(view);
   if (!sources->zones || sources->zones->refresh(sources->zones->context, config) != STATUS_OK) {
@@ -18,7 +18,7 @@ void zone_refresh(struct http_call *call, const struct view *view, struct commit
     return;
   }
   struct audit_record audit = {.at_ms = house_now_ms(&sources->house), .action = "refresh"};
-  change_who(&call->peer, audit.who);
+  snprintf(audit.who, sizeof audit.who, "%s", who);
   snprintf(audit.subject, sizeof audit.subject, "zone %s", config->name);
   snprintf(audit.detail, sizeof audit.detail, "asked for");
   chronicle_queue_audit(committer, &audit);

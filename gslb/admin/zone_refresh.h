@@ -7,7 +7,8 @@
 #include "gslb/model/commit.h"
 #include "gslb/net/http_server.h"
 
-void zone_refresh(struct http_call *call, const struct view *view, struct committer *committer, size_t zone);
-/* Answers the call: 202 once a primary is to be asked, 503 when nobody keeps the zone. Writes the audit. */
+void zone_refresh(struct http_call *call, const struct view *view, struct committer *committer, size_t zone,
+                  const char *who);
+/* Answers the call: 202 once a primary is to be asked, 503 when nobody keeps the zone. Writes the audit: who asked. */
 
 #endif

@@ -255,8 +255,8 @@ static bool find_target(const struct draft *draft, const struct listing *listing
   const struct config_service *service = listing->service;
   const struct config_member *member = &service->members[index];
   *out = (struct target){.priority = preference(service, index),
-                         .weight = balance_srv_weight(member->weight, listing->evaluation->members[index].headroom,
-                                                      listing->heaviest),
+                         .weight = balance_srv_weight(listing->evaluation->members[index].weight,
+                                                      listing->evaluation->members[index].headroom, listing->heaviest),
                          .port = member->srv_port,
                          .ttl_s = listing->evaluation->ttl_s};
   if (member->target)

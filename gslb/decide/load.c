@@ -197,7 +197,7 @@ void load_evaluate(const struct config_load *load, const struct service_facts *f
   for (size_t i = 0; i < count; i++) {
     figures[i].term_count = load->metric_count;
     figures[i].terms = arena_array(arena, load->metric_count, sizeof *figures[i].terms);
-    uint64_t was = facts->members[i].load_latch.over;
+    uint64_t was = facts->members[i].load_over;
     for (size_t t = 0; t < load->metric_count; t++)
       read_term(&load->metrics[t], &facts->members[i], t < 64 && (was >> t & 1), now_ms, &figures[i].terms[t]);
   }

@@ -8,7 +8,6 @@
 
 #include <jansson.h>
 
-#include "gslb/admin/change.h"
 #include "gslb/model/chronicle.h"
 #include "gslb/net/reply.h"
 #include "gslb/admin/shown.h"
@@ -75,10 +74,10 @@ static enum status ask_supervisor(struct reloads *reloads, const struct waiting 
   return status;
 }
 
-void reloads_ask(void *context, struct http_call *call) {
+void reloads_ask(void *context, struct http_call *call, const char *who) {
   struct reloads *reloads = context;
   struct waiting waiting = {.call = call, .until_ms = mono_now_ms() + RELOADS_TIMEOUT_MS};
-  change_who(&call->peer, waiting.who);
+  snprintf(waiting.who, sizeof waiting.who, "%s", who);
   http_hold(call);
   pthread_mutex_lock(&reloads->lock);
   enum status status = reloads->is_stopped ? STATUS_IO : STATUS_LIMIT;

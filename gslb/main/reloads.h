@@ -21,7 +21,7 @@ void reloads_stop(struct reloads *reloads);
 void reloads_free(struct reloads *reloads);
 /* After reloads_stop, when nobody can ask any more. NULL is fine. */
 
-void reloads_ask(void *reloads, struct http_call *call);
+void reloads_ask(void *reloads, struct http_call *call, const char *who);
 /* A routes_reload: holds the call and asks the supervisor, which answers every request once, in their order. */
 void reloads_want(struct reloads *reloads, const char *who);
 /* Asks the supervisor for a reload for which nobody waits; who goes into the audit. One that finds no room is logged.

@@ -215,6 +215,16 @@ static enum status open_control(const struct config_control *control, uid_t uid,
   return next->http_tcp >= 0 ? STATUS_OK : errbuf_prefix(err, STATUS_IO, "control.listen: ");
 }
 
+static enum status open_trap(const struct config *config, const struct sockets *current, struct sockets *next,
+                             struct errbuf *err) {
+  if (!config->trap_listen.family)
+    return STATUS_OK;
+  next->trap_address = config->trap_listen;
+  bool stays = current && current->trap >= 0 && addr_equal(&current->trap_address, &config->trap_listen);
+  next->trap = stays ? current->trap : bind_inet(&config->trap_listen, SOCK_DGRAM, false, err);
+  return next->trap >= 0 ? STATUS_OK : errbuf_prefix(err, STATUS_IO, "traps.listen: ");
+}
+
 enum status sockets_open(const struct config *config, uid_t uid, gid_t gid, const struct sockets *current,
                          struct sockets *out, struct errbuf *err) {
   const struct config_server *server = &config->server;
@@ -233,6 +243,8 @@ enum status sockets_open(const struct config *config, uid_t uid, gid_t gid, cons
   enum status status = open_control(&config->control, uid, gid, current, &next, err);
   if (status == STATUS_OK)
     status = open_names(current, &next, err);
+  if (status == STATUS_OK)
+    status = open_trap(config, current, &next, err);
   if (status != STATUS_OK) {
     sockets_release(&next, current);
     return status;
@@ -278,7 +290,7 @@ static bool holds(const struct sockets *sockets, int fd) {
   for (size_t i = 0; i < sockets->worker_count * sockets->listen_count; i++)
     if (sockets->udp[i] == fd || sockets->tcp[i] == fd)
       return true;
-  return sockets->http_tcp == fd || sockets->http_unix == fd;
+  return sockets->http_tcp == fd || sockets->http_unix == fd || sockets->trap == fd;
 }
 
 static void close_unless_held(int fd, const struct sockets *successor) {
@@ -316,6 +328,7 @@ void sockets_release(struct sockets *sockets, const struct sockets *successor) {
   }
   close_unless_held(sockets->http_tcp, successor);
   close_unless_held(sockets->http_unix, successor);
+  close_unless_held(sockets->trap, successor);
   if (sockets->unix_path && !holds(successor, sockets->http_unix))
     unlink(sockets->unix_path);
   free(sockets->unix_path);

@@ -22,8 +22,10 @@ struct sockets {
   int http_tcp;    /* -1 without control.listen */
   char *unix_path; /* NULL when nothing is open */
   int http_unix;
+  struct addr trap_address;
+  int trap; /* UDP; -1 without traps.listen */
 };
-#define SOCKETS_NONE ((struct sockets){.http_tcp = -1, .http_unix = -1})
+#define SOCKETS_NONE ((struct sockets){.http_tcp = -1, .http_unix = -1, .trap = -1})
 
 enum status sockets_open(const struct config *config, uid_t uid, gid_t gid, const struct sockets *current,
                          struct sockets *out, struct errbuf *err);

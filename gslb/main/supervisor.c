@@ -200,6 +200,7 @@ static void start_process(struct supervisor *supervisor, struct process *process
               .commands = role == BOARD_PROBE  ? supervisor->to_commands[0]
                           : role == BOARD_EXEC ? supervisor->to_commands[1]
                                                : -1,
+              .trap = role == BOARD_PROBE ? supervisor->sockets.trap : -1,
               .ping = {role == BOARD_PROBE ? supervisor->ping[0] : -1, role == BOARD_PROBE ? supervisor->ping[1] : -1},
           },
   };

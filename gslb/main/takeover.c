@@ -92,6 +92,8 @@ static void send_config(struct supervisor *supervisor, struct process *process, 
   message->fds[message->fd_count++] = supervisor->current.text;
   if (process->role == BOARD_DNS || process->role == BOARD_CONTROL)
     message->fds[message->fd_count++] = supervisor->current.image;
+  if (process->role == BOARD_PROBE && supervisor->sockets.trap >= 0)
+    message->fds[message->fd_count++] = supervisor->sockets.trap;
   if (process->channel >= 0 && channel_send(process->channel, message) == STATUS_OK) {
     process->taking_until_ms = now_ms + TAKE_PATIENCE_MS;
     return;

@@ -15,8 +15,8 @@
 
 enum channel_kind {
   CHANNEL_READY,    /* child to supervisor: I serve, with this generation */
-  CHANNEL_CONFIG,   /* supervisor to child: fds[0] configuration text, fds[1] name image (dns and control); switch to it
-                     */
+  CHANNEL_CONFIG,   /* supervisor to child: fds[0] configuration text, fds[1] name image (dns and control)
+                     * or the socket of traps.listen (probe, where it has one); switch to it */
   CHANNEL_TAKEN,    /* child to supervisor: the generation is in use */
   CHANNEL_STOP,     /* supervisor to child: end cleanly, status 0 */
   CHANNEL_LEAVE,    /* supervisor to control: all of gslbd stops; let resources move away first, then end */

@@ -60,6 +60,14 @@ enum status child_parse_config(const struct channel_message *message, struct con
   return status;
 }
 
+int child_take_descriptor(struct channel_message *message, size_t index) {
+  if (index >= message->fd_count)
+    return -1;
+  int fd = message->fds[index];
+  message->fds[index] = message->fds[--message->fd_count];
+  return fd;
+}
+
 void child_say(const struct child *child, enum channel_kind kind) {
   struct channel_message message = {.kind = kind, .status = STATUS_OK, .generation = child->generation};
   enum status status = channel_send(child->channel, &message);

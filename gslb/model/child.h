@@ -30,6 +30,7 @@ struct child {
   int notified;   /* dns: sends CHANNEL_NOTIFIED; control: receives it; else -1 */
   int exec;       /* control: sends CHANNEL_COMMAND; exec: receives it; else -1 */
   int commands;   /* probe: sends CHANNEL_RUN, receives CHANNEL_RAN; exec: the other end; else -1 */
+  int trap;       /* probe: bound at traps.listen, or -1; whoever listens there takes it over */
   int ping[2];    /* probe: raw sockets for ICMP and ICMPv6 echo where datagram sockets are not allowed; else -1 */
 };
 
@@ -38,6 +39,9 @@ enum status child_read_text(int fd, char **text, size_t *length, struct errbuf *
 
 enum status child_parse_config(const struct channel_message *message, struct config **out, struct errbuf *err);
 /* From a CHANNEL_CONFIG: parses the text in fds[0] (kept open). The message's text is the configuration's path. */
+
+int child_take_descriptor(struct channel_message *message, size_t index);
+/* fds[index], which is the caller's from now on; -1 where the message has none. */
 
 void child_set_log(const struct config *config, enum board_process process);
 /* Log level and form as configured, for this process. */

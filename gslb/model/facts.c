@@ -165,7 +165,7 @@ static enum status take_over(struct facts *facts, const struct source *source, s
     if (row->place && row->figures)
       keep_figures(facts, row);
     else if (row->place)
-      (void)facts_decode(row->db, facts_row_value(rows, row), row->place);
+      (void)facts_decode(&places, rows, row, row->place);
   }
   return STATUS_OK;
 }

@@ -32,7 +32,7 @@ struct member_facts {
   /* By source: what the decision looks at (gslb/model/facts_figures), so only of a service with a load section or an
    * agent-check, and only those values; allocated as far as count, so never copied whole. NULL where nothing is. */
   const struct metrics_record *metrics[METRICS_SOURCES];
-  struct load_latch_record load_latch;
+  uint64_t load_over;              /* bit i: the threshold of the load section's i-th metric was passed */
   uint32_t slot;                   /* FACTS_NO_SLOT until control gave one */
   struct address_facts *addresses; /* one an address of the member, in its order */
 };

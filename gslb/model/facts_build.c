@@ -59,7 +59,7 @@ void facts_forget(struct service_facts *facts, enum facts_half half) {
     if (half == FACTS_DURABLE) {
       member->override = (struct override_record){0};
       member->slot = FACTS_NO_SLOT;
-      member->load_latch = (struct load_latch_record){0};
+      member->load_over = 0;
     } else {
       member->has_lease = false;
       member->lease = (struct lease_record){0};

@@ -7,6 +7,7 @@
 #include "gslb/base/memory.h"
 #include "gslb/model/facts_build.h"
 #include "gslb/model/facts_figures.h"
+#include "gslb/model/load_latch.h"
 
 /* Rows come service by service, so the last answer is mostly the next one. */
 struct finder {
@@ -52,11 +53,25 @@ static void *find_place(struct finder *finder, enum store_db db, struct store_by
   return monitor == SIZE_MAX ? NULL : &address->probes[monitor];
 }
 
-enum status facts_decode(enum store_db db, struct store_bytes value, void *to) {
+static const struct config_load *load_of(const struct facts_places *places, const struct facts_row *row) {
+  return facts_figures_load(places->config, places->services[row->service].service);
+}
+
+static enum status decode_load_latch(const struct config_load *load, struct store_bytes value, uint64_t *over) {
+  struct load_latch_record latch;
+  enum status status = load_latch_decode(value.data, value.size, &latch);
+  if (status == STATUS_OK)
+    *over = load_latch_unpack(load, &latch);
+  return status;
+}
+
+enum status facts_decode(const struct facts_places *places, const struct facts_rows *rows, const struct facts_row *row,
+                         void *to) {
+  struct store_bytes value = facts_row_value(rows, row);
   struct member_facts *member = to;
   struct slot_record slot;
   enum status status;
-  switch (db) {
+  switch (row->db) {
   case STORE_DB_ADMIN:
     return override_decode(value.data, value.size, &member->override);
   case STORE_DB_LATCHES:
@@ -69,9 +84,9 @@ enum status facts_decode(enum store_db db, struct store_bytes value, void *to) {
       member->has_lease = true;
     return status;
   case STORE_DB_LOAD_LATCHES:
-    return load_latch_decode(value.data, value.size, &member->load_latch);
+    return decode_load_latch(load_of(places, row), value, &member->load_over);
   default:
-    assert(db == STORE_DB_SLOTS);
+    assert(row->db == STORE_DB_SLOTS);
   }
   status = slot_decode(value.data, value.size, &slot);
   if (status == STATUS_OK)
@@ -80,9 +95,8 @@ enum status facts_decode(enum store_db db, struct store_bytes value, void *to) {
 }
 
 static enum status decode_figures(const struct facts_places *places, struct facts_rows *rows, struct facts_row *row) {
-  const struct config_load *load = facts_figures_load(places->config, places->services[row->service].service);
-  return facts_figures_decode(load, metrics_source_of(row->db), facts_row_value(rows, row), &rows->arena,
-                              &row->figures);
+  return facts_figures_decode(load_of(places, row), metrics_source_of(row->db), facts_row_value(rows, row),
+                              &rows->arena, &row->figures);
 }
 
 enum status facts_locate(const struct facts_places *places, struct facts_rows *rows, size_t *damaged) {
@@ -101,7 +115,7 @@ enum status facts_locate(const struct facts_places *places, struct facts_rows *r
       continue;
     row->service = (uint32_t)finder.service;
     enum status status = metrics_source_of(row->db) == METRICS_SOURCES
-                             ? facts_decode(row->db, facts_row_value(rows, row), &scratch)
+                             ? facts_decode(places, rows, row, &scratch)
                              : decode_figures(places, rows, row);
     if (status == STATUS_VERSION)
       return status;

@@ -19,7 +19,8 @@ enum status facts_locate(const struct facts_places *places, struct facts_rows *r
 /* Finds every row's place, members and balancers aside, and decodes figures, which is dear, once for all; those that
  * belong nowhere or cannot be decoded have none, the latter counted in damaged. STATUS_VERSION: one was written by
  * another version, so nothing should be taken over. */
-enum status facts_decode(enum store_db db, struct store_bytes value, void *place);
+enum status facts_decode(const struct facts_places *places, const struct facts_rows *rows, const struct facts_row *row,
+                         void *place);
 /* Not of figures: their rows hold them decoded. */
 
 enum status facts_decode_balancers(const struct facts_rows *rows, struct balancer_facts **out, size_t *count,

@@ -5,6 +5,8 @@
 
 #include "gslb/model/record_layout.h"
 
+#define LOAD_LATCH_VERSION 2u
+
 static const struct record_layout_field health_record_fields[] = {
     {CHOICE(health_record, state, HEALTH_DOWN + 1)},
     {NUMBER(health_record, streak)},
@@ -35,8 +37,13 @@ static const struct record_layout_field latch_record_fields[] = {
 };
 LAYOUT(latch_record);
 
+static const struct record_layout_field load_latch_metric_fields[] = {
+    {NUMBER(load_latch_metric, id)},
+};
+LAYOUT(load_latch_metric);
+
 static const struct record_layout_field load_latch_record_fields[] = {
-    {NUMBER(load_latch_record, over)},
+    {LIST(load_latch_record, over, count, &load_latch_metric_layout)},
     {NUMBER(load_latch_record, since_ms)},
 };
 LAYOUT(load_latch_record);
@@ -118,11 +125,24 @@ enum status latch_decode(const void *data, size_t size, struct latch_record *out
 }
 
 size_t load_latch_encode(const struct load_latch_record *record, uint8_t out[RECORD_SIZE_MOST]) {
-  return encode(&load_latch_record_layout, record, out);
+  struct record_layout_writer writer = {.out = out, .capacity = RECORD_SIZE_MOST};
+  record_layout_begin_as(&writer, LOAD_LATCH_VERSION);
+  record_layout_write(&writer, &load_latch_record_layout, record);
+  return writer.used;
 }
 
 enum status load_latch_decode(const void *data, size_t size, struct load_latch_record *out) {
-  return decode(&load_latch_record_layout, data, size, out, sizeof *out);
+  struct record_layout_reader reader;
+  struct load_latch_record record = {0};
+  unsigned version;
+  enum status status = record_layout_open_any(&reader, data, size, LOAD_LATCH_VERSION, &version);
+  if (status == STATUS_OK && version == LOAD_LATCH_VERSION) {
+    record_layout_read(&reader, &load_latch_record_layout, &record);
+    status = record_layout_end(&reader);
+  }
+  if (status == STATUS_OK)
+    *out = record;
+  return status;
 }
 
 size_t slot_encode(const struct slot_record *record, uint8_t out[RECORD_SIZE_MOST]) {

@@ -50,8 +50,13 @@ struct latch_record { /* per address: was it among the last good set */
   int64_t since_ms;
 };
 
+#define LOAD_LATCH_METRICS_MOST 64u
+struct load_latch_metric {
+  uint64_t id; /* what gslb/model/load_latch makes of the metric */
+};
 struct load_latch_record { /* which thresholds of the load section are passed, since hysteresis has memory */
-  uint64_t over;           /* bit i: that of the section's i-th metric */
+  uint32_t count;
+  struct load_latch_metric over[LOAD_LATCH_METRICS_MOST];
   int64_t since_ms;
 };
 
@@ -85,6 +90,7 @@ size_t latch_encode(const struct latch_record *record, uint8_t out[RECORD_SIZE_M
 enum status latch_decode(const void *data, size_t size, struct latch_record *out);
 size_t load_latch_encode(const struct load_latch_record *record, uint8_t out[RECORD_SIZE_MOST]);
 enum status load_latch_decode(const void *data, size_t size, struct load_latch_record *out);
+/* One of version 1, which went by the metrics' positions, says that none is passed. */
 size_t slot_encode(const struct slot_record *record, uint8_t out[RECORD_SIZE_MOST]);
 enum status slot_decode(const void *data, size_t size, struct slot_record *out);
 size_t event_encode(const struct event_record *record, uint8_t out[RECORD_SIZE_MOST]);

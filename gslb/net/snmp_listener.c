@@ -199,8 +199,6 @@ static void readable(void *context, int events) {
 
 static netsnmp_transport *open_transport(const struct addr *listen, int fd) {
   struct addr nowhere = {.family = listen->family};
-  if (fd < 0)
-    return snmp_library_transport(listen, true);
   /* the library opens sockets of its own; ours takes the place of one */
   if (listen->family == 4)
     memcpy(nowhere.bytes, (const uint8_t[]){127, 0, 0, 1}, 4);

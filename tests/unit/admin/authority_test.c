@@ -101,7 +101,8 @@ static void operators_alone_see_tokens_and_steer(void **state) {
   expect_in(ask(guarded, "GET", "/v1/tokens", guarded->reader), 403, "error=\"insufficient_scope\"");
   expect_in(ask(guarded, "GET", "/v1/tokens", guarded->admin), 200, "\"name\":\"reader\"");
   expect_in(ask(guarded, "POST", "/v1/admin/reload", guarded->writer), 403, "operator");
-  expect_in(ask(guarded, "POST", "/v1/admin/reload", guarded->admin), 503, "no supervisor here");
+  expect_in(ask(guarded, "POST", "/v1/admin/reload", guarded->admin), 503,
+            "no supervisor here for token admin");
   expect_in(served_ask(&guarded->served, false, "GET", "/v1/tokens", "Authorization: Bearer gslb_wrong\r\n", ""), 200,
             "\"name\":\"reader\"");
 }
@@ -138,8 +139,9 @@ struct certified {
   bool is_admitted;
 };
 
-static void admit(void *context, struct http_call *call) {
+static void admit(void *context, struct http_call *call, const char *who) {
   struct certified *certified = context;
+  assert_non_null(who);
   call->peer.is_unix = false;
   snprintf(call->peer.certificate, sizeof call->peer.certificate, "%s", certified->name);
   certified->is_admitted =

@@ -117,6 +117,8 @@ static void a_range_that_makes_no_sense_is_refused(void **state) {
   struct served *served = *state;
   put_history(served, 1);
   expect_in(get(served, PLACE "?metric=response_time_ms&from=x"), 400, "from is a time");
+  expect_in(get(served, PLACE "?metric=none&from=x"), 400, "from is a time");
+  expect_in(get(served, PLACE "?from=x"), 400, "from is a time");
   expect_in(get(served, PLACE "?metric=response_time_ms&step=30"), 400, "step is at least 60 s");
   expect_in(get(served, PLACE "?metric=response_time_ms&step=0"), 400, "step is a number");
   expect_in(get(served, PLACE "?metric=response_time_ms&from=-60&to=-120"), 400, "from is before to");

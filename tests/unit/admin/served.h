@@ -28,9 +28,9 @@ struct served {
   struct house time;
 };
 
-static inline void served_refuse_reload(void *context, struct http_call *call) {
+static inline void served_refuse_reload(void *context, struct http_call *call, const char *who) {
   (void)context;
-  reply_problem(call, 503, "no supervisor here");
+  reply_problem(call, 503, "no supervisor here for %s", who);
 }
 
 /* The house and the clock of a zeroed struct served. */

@@ -92,7 +92,10 @@ static int set_up(void **state) {
                                                     .weight = 10,
                                                     .srv_port = 8080};
       address_states[i][j] = (struct address_state){.is_answered = true};
-      states[i][j] = (struct member_state){.is_answered = true, .headroom = 1.0, .addresses = &address_states[i][j]};
+      states[i][j] = (struct member_state){.is_answered = true,
+                                           .weight = 10,
+                                           .headroom = 1.0,
+                                           .addresses = &address_states[i][j]};
     }
   }
   world->wish.origin = "example.com";
@@ -281,6 +284,20 @@ static void services_are_told_with_their_targets_below_another_origin(void **sta
   assert_int_equal(count_type(world, DIRECTORY_A), 4);
 }
 
+static void what_agent_checks_say_of_weights_is_told(void **state) {
+  struct world *world = *state;
+  world->wish.has_services = world->wish.has_browse = true;
+  world->config.service_count = 1;
+  states[0][0].weight = 1000; /* 100 % of 10 */
+  states[0][1].weight = 250;
+  states[0][2].weight = 500;
+  build(world);
+  assert_true(has(world, "_http._tcp.app.example.com 20 33 1 65535 8080 m1.app.example.com"));
+  assert_true(has(world, "_http._tcp.app.example.com 20 33 1 16384 8080 m2.app.example.com"));
+  assert_true(has(world, "m2\\.app._http._tcp.example.com 20 33 1 16384 8080 m2.app.example.com"));
+  assert_true(has(world, "m3\\.app._http._tcp.example.com 20 33 1 32768 8080 m3.app.example.com"));
+}
+
 static void patterns_vacancies_and_other_zones_are_passed_over(void **state) {
   struct world *world = *state;
   world->wish.has_services = world->wish.has_browse = true;
@@ -302,7 +319,7 @@ static void a_set_stays_within_its_bounds(void **state) {
   for (int i = 0; i < 2000; i++) {
     snprintf(names[i], sizeof names[i], "m%d", i);
     members[i] = (struct config_member){.name = names[i], .weight = 1, .srv_port = 80};
-    answered[i] = (struct member_state){.is_answered = true, .headroom = 1.0};
+    answered[i] = (struct member_state){.is_answered = true, .weight = 1, .headroom = 1.0};
   }
   service->members = members;
   service->member_count = 2000;
@@ -375,6 +392,7 @@ int main(void) {
       TEST(long_instances_are_cut_between_characters),
       TEST(a_long_service_name_leaves_the_key_out),
       TEST(services_are_told_with_their_targets_below_another_origin),
+      TEST(what_agent_checks_say_of_weights_is_told),
       TEST(patterns_vacancies_and_other_zones_are_passed_over),
       TEST(a_set_stays_within_its_bounds),
       TEST(records_are_in_canonical_order_without_doubles),

@@ -199,7 +199,7 @@ static void thresholds_have_hysteresis(void **state) {
     tell(group, 0, 1000, rows[i].cpu, 0);
     evaluate(group, 1000);
     assert_int_equal(group->figures[0].is_over, rows[i].is_over);
-    group->members[0].load_latch.over = group->figures[0].over;
+    group->members[0].load_over = group->figures[0].over;
   }
 }
 

@@ -71,7 +71,7 @@ static void thresholds_have_memory(void **state) {
   struct decided *decided = new_service(any_text);
   tell_cpu(decided, 1, 0.85);
   assert_false(decided_evaluate(decided, 0)->members[1].is_over);
-  decided_member(decided, 0, 1)->load_latch.over = 1;
+  decided_member(decided, 0, 1)->load_over = 1;
   assert_true(decided_evaluate(decided, 0)->members[1].is_over);
   tell_cpu(decided, 1, 0.75);
   assert_false(decided_evaluate(decided, 0)->members[1].is_over);

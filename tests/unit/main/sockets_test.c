@@ -168,6 +168,45 @@ static void same_configuration_shares_everything(void **state) {
   sockets_release(&second, NULL);
 }
 
+static void the_trap_socket_stays_while_its_address_does(void **state) {
+  (void)state;
+  struct addr listen[] = {loopback("127.0.0.1")};
+  struct config config = config_of(listen, 1, 1);
+  config.trap_listen = loopback("127.0.0.1");
+  struct sockets first = open_fresh(&config, NULL), second = open_fresh(&config, &first);
+  int stays = second.trap;
+  assert_int_equal(stays, first.trap);
+  sockets_release(&first, &second);
+  assert_true(is_open(stays));
+  config.trap_listen = loopback("127.0.0.2");
+  struct sockets third = open_fresh(&config, &second);
+  sockets_release(&second, &third);
+  assert_false(is_open(stays) && third.trap != stays);
+  config.trap_listen = (struct addr){0};
+  struct sockets fourth = open_fresh(&config, &third);
+  assert_int_equal(fourth.trap, -1);
+  sockets_release(&third, &fourth);
+  sockets_release(&fourth, NULL);
+}
+
+static void a_trap_address_in_use_is_named(void **state) {
+  (void)state;
+  struct addr listen[] = {loopback("127.0.0.1")};
+  struct config config = config_of(listen, 1, 1);
+  struct sockaddr_storage name;
+  socklen_t length = addr_to_sockaddr(listen, &name);
+  int other = socket(AF_INET, SOCK_DGRAM, 0);
+  assert_int_equal(bind(other, (const struct sockaddr *)&name, length), 0);
+  assert_int_equal(getsockname(other, (struct sockaddr *)&name, &length), 0);
+  addr_from_sockaddr((const struct sockaddr *)&name, &config.trap_listen);
+  struct sockets sockets = SOCKETS_NONE;
+  struct errbuf err;
+  assert_int_equal(sockets_open(&config, getuid(), getgid(), NULL, &sockets, &err), STATUS_IO);
+  assert_non_null(strstr(err.text, "traps.listen: UDP 127.0.0.1@"));
+  assert_int_equal(access(path, F_OK), -1);
+  close(other);
+}
+
 static void failure_names_the_address_and_closes_only_what_is_new(void **state) {
   (void)state;
   struct addr listen[] = {loopback("127.0.0.1"), loopback("192.0.2.1")}; /* the second is not ours to bind */
@@ -240,6 +279,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(sockets_that_stay_are_shared_and_those_that_go_are_closed, set_up, tear_down),
       cmocka_unit_test_setup_teardown(same_configuration_shares_everything, set_up, tear_down),
       cmocka_unit_test_setup_teardown(retired_socket_keeps_its_queue_and_gets_nothing_more, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(the_trap_socket_stays_while_its_address_does, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(a_trap_address_in_use_is_named, set_up, tear_down),
       cmocka_unit_test_setup_teardown(failure_names_the_address_and_closes_only_what_is_new, set_up, tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "gslb/model/facts.h"
+#include "gslb/model/load_latch.h"
 
 enum { WWW, API, TOP, PATTERN };
 
@@ -184,13 +185,32 @@ static void agents_figures_stand_under_the_resource(void **state) {
 static void thresholds_that_were_passed_are_read(void **state) {
   struct fixture *fixture = *state;
   uint8_t value[RECORD_SIZE_MOST];
-  size_t size = load_latch_encode(&(struct load_latch_record){.over = 1, .since_ms = 5}, value);
+  struct load_latch_record latch = {.since_ms = 5};
+  load_latch_pack(&fixture->config->loads[fixture->config->services[WWW].load], 1, &latch);
+  size_t size = load_latch_encode(&latch, value);
   put(fixture->durable, STORE_DB_LOAD_LATCHES, "www.example.com", "one", value, size);
   refresh(fixture);
-  assert_true(member_of(fixture, WWW, 0)->load_latch.over == 1);
+  assert_true(member_of(fixture, WWW, 0)->load_over == 1);
   put(fixture->durable, STORE_DB_LOAD_LATCHES, "www.example.com", "one", NULL, 0);
   refresh(fixture);
-  assert_true(member_of(fixture, WWW, 0)->load_latch.over == 0);
+  assert_true(member_of(fixture, WWW, 0)->load_over == 0);
+}
+
+static void passed_thresholds_stay_with_metrics_that_are_listed_otherwise(void **state) {
+  struct fixture *fixture = *state;
+  struct config_load *load = &fixture->config->loads[fixture->config->services[WWW].load];
+  struct load_latch_record latch = {.since_ms = 5};
+  uint8_t value[RECORD_SIZE_MOST];
+  assert_int_equal(load->metric_count, 2);
+  load_latch_pack(load, 1, &latch);
+  put(fixture->durable, STORE_DB_LOAD_LATCHES, "www.example.com", "one", value, load_latch_encode(&latch, value));
+  struct config_load_metric first = load->metrics[0];
+  load->metrics[0] = load->metrics[1];
+  load->metrics[1] = first;
+  refresh(fixture);
+  assert_true(member_of(fixture, WWW, 0)->load_over == 2);
+  load->metrics[1].view = VIEW_PEAK; /* another figure is another metric */
+  assert_true(load_latch_unpack(load, &latch) == 0);
 }
 
 static void damaged_figures_count_as_not_stored(void **state) {
@@ -237,6 +257,7 @@ int main(void) {
       FIGURES_TEST(figures_follow_their_marks_and_go),
       FIGURES_TEST(agents_figures_stand_under_the_resource),
       FIGURES_TEST(thresholds_that_were_passed_are_read),
+      FIGURES_TEST(passed_thresholds_stay_with_metrics_that_are_listed_otherwise),
       FIGURES_TEST(damaged_figures_count_as_not_stored),
       FIGURES_TEST(who_looks_at_a_service_is_touched_with_it),
       FIGURES_TEST(created_services_are_seen_while_they_are_there),

@@ -47,14 +47,22 @@ static void health_comes_back_as_it_was(void **state) {
 static void load_latch_comes_back_as_it_was(void **state) {
   (void)state;
   uint8_t bytes[RECORD_SIZE_MOST];
-  const struct load_latch_record latch = {.over = UINT64_C(0x8000000000000001), .since_ms = -3};
+  const struct load_latch_record latch = {.count = 2, .over = {{1}, {UINT64_C(0x8000000000000001)}}, .since_ms = -3};
   struct load_latch_record back = {0};
   size_t size = load_latch_encode(&latch, bytes);
   assert_int_equal(load_latch_decode(bytes, size, &back), STATUS_OK);
-  assert_true(back.over == latch.over && back.since_ms == -3);
+  assert_true(back.count == 2 && back.over[0].id == 1 && back.over[1].id == latch.over[1].id && back.since_ms == -3);
   assert_int_equal(load_latch_decode(bytes, size - 1, &back), STATUS_INVALID);
   bytes[0]++;
   assert_int_equal(load_latch_decode(bytes, size, &back), STATUS_VERSION);
+}
+
+static void a_load_latch_by_positions_says_nothing(void **state) {
+  (void)state;
+  static const uint8_t first[17] = {1, [8] = 3, [16] = 9}; /* version, bits of positions 0 and 1, since_ms */
+  struct load_latch_record back = {.count = 5};
+  assert_int_equal(load_latch_decode(first, sizeof first, &back), STATUS_OK);
+  assert_int_equal(back.count, 0);
 }
 
 static void every_kind_fits_at_its_longest(void **state) {
@@ -226,6 +234,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(health_comes_back_as_it_was),
       cmocka_unit_test(load_latch_comes_back_as_it_was),
+      cmocka_unit_test(a_load_latch_by_positions_says_nothing),
       cmocka_unit_test(every_kind_fits_at_its_longest),
       cmocka_unit_test(layout_on_disk_stays_what_it_is),
       cmocka_unit_test(text_without_end_is_cut),

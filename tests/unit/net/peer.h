@@ -100,18 +100,23 @@ static inline void peer_close(struct peer *peer) {
   close(peer->fd);
 }
 
-/* An address of 127.0.0.1 with a port where nobody listens. */
-static inline struct addr peer_nobody(int type) {
-  struct addr addr;
+/* A socket at a free port of 127.0.0.1. */
+static inline int peer_bound(int type, struct addr *out) {
   struct sockaddr_storage sockaddr;
-  addr_parse("127.0.0.1", &addr);
-  socklen_t length = addr_to_sockaddr(&addr, &sockaddr);
+  addr_parse("127.0.0.1", out);
+  socklen_t length = addr_to_sockaddr(out, &sockaddr);
   int fd = socket(AF_INET, type, 0);
   int result = bind(fd, (struct sockaddr *)&sockaddr, length);
   result |= getsockname(fd, (struct sockaddr *)&sockaddr, &length);
   assert(result == 0);
-  addr_from_sockaddr((struct sockaddr *)&sockaddr, &addr);
-  close(fd);
+  addr_from_sockaddr((struct sockaddr *)&sockaddr, out);
+  return fd;
+}
+
+/* An address of 127.0.0.1 with a port where nobody listens. */
+static inline struct addr peer_nobody(int type) {
+  struct addr addr;
+  close(peer_bound(type, &addr));
   return addr;
 }
 

@@ -53,15 +53,10 @@ static void heard(void *context, const struct snmp_notice *notice) {
   object_id_format(&notice->event, scene->event);
 }
 
-static void open_listener(struct scene *scene, int fd) {
+static void open_listener(struct scene *scene) {
   struct errbuf err;
   struct snmp_audience audience = {knows, heard, scene};
-  scene->addr = peer_nobody(SOCK_DGRAM);
-  if (fd >= 0) {
-    struct sockaddr_storage sockaddr;
-    socklen_t length = addr_to_sockaddr(&scene->addr, &sockaddr);
-    assert_int_equal(bind(fd, (struct sockaddr *)&sockaddr, length), 0);
-  }
+  int fd = peer_bound(SOCK_DGRAM, &scene->addr);
   scene->listener = snmp_listener_new(scene->client, &scene->addr, fd, identities, 2, &audience, &err);
   assert_non_null(scene->listener);
   snprintf(scene->port, sizeof scene->port, "127.0.0.1:%u", scene->addr.port);
@@ -72,7 +67,7 @@ static int set_up(void **state) {
   scene->loop = loop_new();
   scene->client = snmp_client_new(scene->loop);
   scene->is_known = true;
-  open_listener(scene, -1);
+  open_listener(scene);
   *state = scene;
   return 0;
 }
@@ -211,23 +206,6 @@ static void rubbish_and_requests_are_dropped(void **state) {
   assert_int_equal(snmp_listener_counts(scene->listener).dropped, 5);
 }
 
-static void socket_of_another_process_is_taken_over(void **state) {
-  struct scene *scene = *state;
-  snmp_listener_free(scene->listener);
-  open_listener(scene, socket(AF_INET, SOCK_DGRAM, 0));
-  tell(scene, (const char *const[]){INFORM, "-v2c", "-c", "told", "-r", "0", "-t", "3", NULL});
-  assert_int_equal(scene->informs, 1);
-  assert_int_equal(scene->exit_status, 0);
-}
-
-static void port_in_use_is_told(void **state) {
-  struct scene *scene = *state;
-  struct errbuf err;
-  struct snmp_audience audience = {knows, heard, scene};
-  assert_null(snmp_listener_new(scene->client, &scene->addr, -1, identities, 2, &audience, &err));
-  assert_non_null(strstr(err.text, "traps at 127.0.0.1@"));
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(trap_with_the_community_is_heard, set_up, tear_down),
@@ -237,8 +215,6 @@ int main(void) {
       cmocka_unit_test_setup_teardown(v3_inform_is_answered, set_up, tear_down),
       cmocka_unit_test_setup_teardown(v3_without_the_secrets_is_dropped, set_up, tear_down),
       cmocka_unit_test_setup_teardown(rubbish_and_requests_are_dropped, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(socket_of_another_process_is_taken_over, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(port_in_use_is_told, set_up, tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -108,6 +108,7 @@ static void start_with(struct scene *scene, char *text, rlim_t descriptors) {
                                 .image = -1,
                                 .exec = -1,
                                 .commands = -1,
+                                .trap = -1,
                                 .ping = {-1, -1}};
   /* a store must not be carried over a fork */
   if (scene->store)

@@ -509,6 +509,27 @@ static void so_many_answers_bring_a_reading(void **state) {
   assert_int_equal(sources_running(scene->sources), 0);
 }
 
+static int64_t interval_after(struct scene *scene, int64_t pause_ms) {
+  scene->child.house.offset_ms += pause_ms;
+  measure(scene, "www.example.com", "muc-1", 1);
+  assert_true(stored(scene, STORE_DB_METRICS_UTILIZATION, "www.example.com", "muc-1"));
+  return record.interval_ms;
+}
+
+static void what_answers_bring_comes_as_often_as_it_came_last(void **state) {
+  struct scene *scene = *state;
+  scene->source[0].every_answers = 100;
+  listen_with(scene, HTTP("{\"eps\":1}"));
+  take_config(scene);
+  assert_int_equal(interval_after(scene, 0), 10000);
+  assert_int_equal(interval_after(scene, 2000), 10000);
+  assert_in_range(interval_after(scene, 60000), 60000, 60000 + WAIT_MS);
+  take_config(scene);
+  assert_true(sources_running(scene->sources) == 0);
+  assert_int_equal(interval_after(scene, 3600000), 300000);
+  assert_int_equal(interval_after(scene, 20), 10000);
+}
+
 static void asked_while_it_reads_it_reads_once_more(void **state) {
   struct scene *scene = *state;
   char text[] = "www.example.com\0muc-1";
@@ -678,6 +699,7 @@ int main(void) {
       SOURCES_TEST(an_interval_brings_readings_by_itself),
       SOURCES_TEST(a_schedule_brings_readings),
       SOURCES_TEST(so_many_answers_bring_a_reading),
+      SOURCES_TEST(what_answers_bring_comes_as_often_as_it_came_last),
       SOURCES_TEST(asked_while_it_reads_it_reads_once_more),
       SOURCES_TEST(a_reload_goes_on_with_what_is_read_as_before),
       SOURCES_TEST(who_goes_leaves_no_row),

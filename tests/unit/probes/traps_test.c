@@ -50,8 +50,9 @@ static int set_up(void **state) {
   struct traps_readers readers = {knows, read_device, scene};
   scene->loop = loop_new();
   scene->client = snmp_client_new(scene->loop);
-  config.trap_listen = scene->addr = peer_nobody(SOCK_DGRAM);
-  scene->traps = traps_new(scene->loop, scene->client, &config, -1, &readers, &err);
+  int fd = peer_bound(SOCK_DGRAM, &scene->addr);
+  config.trap_listen = scene->addr;
+  scene->traps = traps_new(scene->loop, scene->client, &config, fd, &readers, &err);
   *state = scene;
   return scene->traps ? 0 : -1;
 }
