@@ -7,7 +7,7 @@
 #include "gslb/base/log.h"
 #include "gslb/base/memory.h"
 
-#define INTERVAL_DEFAULT_MS 10000  /* where none is told or observed */
+#define INTERVAL_DEFAULT_MS 10000 /* where none is told or observed */
 #define OBSERVED_MOST_MS 300000
 #define INTERVALS_MOST 10
 

@@ -93,6 +93,7 @@ void subject_row_record(const struct subject *subject, const struct subject_row 
                         struct metrics_record *out);
 /* What is to be stored: the figures of all readers of the row, as old as the oldest of them, to come as often as the
  * slowest does. Of one without interval and schedule (every_answers alone) that is the gap between its last two
- * readings, within 10 s and 5 minutes. A reader whose figures are older than ten of its intervals is left out where another has newer ones. */
+ * readings, within 10 s and 5 minutes. A reader whose figures are older than ten of its intervals is left out where
+ * another has newer ones. */
 
 #endif

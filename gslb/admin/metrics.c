@@ -144,6 +144,7 @@ static void write_stores(FILE *out, const struct view_sources *sources) {
   head(out, name, "gauge", help);                                                                                      \
   for (size_t i = 0; i < 2; i++)                                                                                       \
   fprintf(out, name "{store=\"%s\"} %" PRIu64 "\n", names[i], (uint64_t)infos[i].field)
+  STORE_FAMILY("gslb_store_in_memory", "Whether the store stands on a tmpfs.", is_in_memory);
   STORE_FAMILY("gslb_store_map_bytes", "Size of the store's map, its upper bound.", map_bytes);
   STORE_FAMILY("gslb_store_used_bytes", "Bytes of the map in use.", used_bytes);
   STORE_FAMILY("gslb_store_entries", "Records in the store.", entries);

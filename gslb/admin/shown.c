@@ -225,9 +225,10 @@ json_t *shown_store(struct store *store) {
   struct store_info info;
   if (!store || store_info(store, &info) != STATUS_OK)
     return value_must(json_pack("{s:b}", "readable", 0));
-  return value_must(
-      json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "readable", 1, "map_bytes", (json_int_t)info.map_bytes,
-                "used_bytes", (json_int_t)info.used_bytes, "transactions", (json_int_t)info.last_txn, "entries",
-                (json_int_t)info.entries, "readers", (json_int_t)info.readers, "oldest_reader_transactions",
-                (json_int_t)info.oldest_reader_txns, "oldest_reader_pid", (json_int_t)info.oldest_reader_pid));
+  return value_must(json_pack("{s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "readable", 1, "in_memory",
+                              (int)info.is_in_memory, "map_bytes", (json_int_t)info.map_bytes, "used_bytes",
+                              (json_int_t)info.used_bytes, "transactions", (json_int_t)info.last_txn, "entries",
+                              (json_int_t)info.entries, "readers", (json_int_t)info.readers,
+                              "oldest_reader_transactions", (json_int_t)info.oldest_reader_txns, "oldest_reader_pid",
+                              (json_int_t)info.oldest_reader_pid));
 }

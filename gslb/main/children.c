@@ -59,8 +59,9 @@ static void close_all_but(int *kept, size_t count) {
 
 static void close_what_is_not_its_own(const struct child *child) {
   size_t sockets = child->udp ? child->config->server.workers * child->config->server.listen_count : 0;
-  const int single[] = {child->channel,  child->text, child->image,    child->http_tcp, child->http_unix,
-                        child->notified, child->exec, child->commands, child->ping[0],  child->ping[1], child->trap};
+  const int single[] = {child->channel,   child->text,     child->image, child->http_tcp,
+                        child->http_unix, child->notified, child->exec,  child->commands,
+                        child->ping[0],   child->ping[1],  child->trap};
   int *kept = mem_array(2 * sockets + BOARD_EARS + sizeof single / sizeof single[0], sizeof *kept);
   size_t count = 0;
   for (size_t i = 0; i < sizeof single / sizeof single[0]; i++)

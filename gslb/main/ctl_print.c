@@ -82,6 +82,9 @@ static void print_member_rows(const json_t *members, const char *service, const 
 
 void ctl_print_status(const json_t *status, const json_t *services, const json_t *members) {
   print_head(status);
+  const json_t *live = json_object_get(json_object_get(status, "stores"), "live");
+  if (json_is_false(json_object_get(live, "in_memory")))
+    puts("the live store is on a disk: server.run should be on a tmpfs");
   size_t index;
   json_t *service;
   json_array_foreach(json_object_get(services, "services"), index, service) {

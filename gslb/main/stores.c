@@ -54,6 +54,12 @@ static void keep_newest(int64_t *newest_ms, int64_t other_ms) {
     *newest_ms = other_ms;
 }
 
+static void tell_of_disk(const struct config_server *server, struct store *live) {
+  struct store_info info;
+  if (store_info(live, &info) == STATUS_OK && !info.is_in_memory)
+    log_warning("server.run: %s is no tmpfs: what probes find may wait for its disk when that is busy", server->run);
+}
+
 static enum status open_stores(const struct config_server *server, struct stores_found *found, struct errbuf *err) {
   struct store *durable = NULL, *live = NULL;
   int64_t time_ms = 0;
@@ -67,6 +73,7 @@ static enum status open_stores(const struct config_server *server, struct stores
     errbuf_prefix(err, status, "live store: ");
     goto out;
   }
+  tell_of_disk(server, live);
   int64_t taken_ms = 0;
   enum status restored = store_restore(server->state, live, &taken_ms, err);
   if (store_newest_time(live, &time_ms) == STATUS_OK)

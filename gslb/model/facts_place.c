@@ -114,9 +114,8 @@ enum status facts_locate(const struct facts_places *places, struct facts_rows *r
     if (!row->place)
       continue;
     row->service = (uint32_t)finder.service;
-    enum status status = metrics_source_of(row->db) == METRICS_SOURCES
-                             ? facts_decode(places, rows, row, &scratch)
-                             : decode_figures(places, rows, row);
+    enum status status = metrics_source_of(row->db) == METRICS_SOURCES ? facts_decode(places, rows, row, &scratch)
+                                                                       : decode_figures(places, rows, row);
     if (status == STATUS_VERSION)
       return status;
     if (status != STATUS_OK) {

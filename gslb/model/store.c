@@ -3,10 +3,12 @@
 #include <assert.h>
 #include <endian.h>
 #include <errno.h>
+#include <linux/magic.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 
 #include "gslb/base/memory.h"
 #include "gslb/model/store_private.h"
@@ -331,6 +333,14 @@ static enum status count_entries(struct store *store, uint64_t *entries) {
   return STATUS_OK;
 }
 
+static bool is_in_memory(MDB_env *env) {
+  struct statfs found;
+  int fd = -1;
+  if (mdb_env_get_fd(env, &fd) != 0 || fstatfs(fd, &found) != 0)
+    return false;
+  return found.f_type == TMPFS_MAGIC || found.f_type == RAMFS_MAGIC;
+}
+
 enum status store_info(struct store *store, struct store_info *out) {
   struct store_info info = {0};
   enum status status = count_entries(store, &info.entries);
@@ -346,6 +356,7 @@ enum status store_info(struct store *store, struct store_info *out) {
     code = mdb_env_stat(store->env, &stat);
   if (code == 0 && mdb_reader_list(store->env, note_reader, &readers) < 0)
     code = EIO;
+  info.is_in_memory = is_in_memory(store->env);
   leave(store, 0);
   if (code)
     return store_failed(code, NULL, store->path, "state");

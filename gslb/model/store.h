@@ -110,6 +110,7 @@ struct store_info {
   unsigned readers;
   uint64_t oldest_reader_txns; /* how many transactions the oldest reader lags; 0 when none */
   int oldest_reader_pid;       /* 0 when none */
+  bool is_in_memory;           /* on a tmpfs, so that no write waits for a disk */
 };
 enum status store_info(struct store *store, struct store_info *out);
 enum status store_check_readers(struct store *store, unsigned *cleared);

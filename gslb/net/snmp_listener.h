@@ -36,8 +36,8 @@ struct snmp_listener;
 struct snmp_listener *snmp_listener_new(struct snmp_client *client, const struct addr *listen, int fd,
                                         const struct snmp_identity *identities, size_t count,
                                         const struct snmp_audience *audience, struct errbuf *err);
-/* Takes UDP datagrams from fd, a socket bound at listen, which it takes over. Copies the identities: those of v2c whose communities are taken, those of v3 whose users are. NULL: it cannot; err says why, and
- * fd is closed. */
+/* Takes UDP datagrams from fd, a socket bound at listen, which it takes over. Copies the identities: those of v2c whose
+ * communities are taken, those of v3 whose users are. NULL: it cannot; err says why, and fd is closed. */
 void snmp_listener_free(struct snmp_listener *listener);
 /* Before the client. NULL is fine. */
 

@@ -2,7 +2,9 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -16,21 +18,70 @@ ALONE = True  # measures time
 SNMPD = "/usr/sbin/snmpd"
 OWN = "1.3.6.1.4.1.8072.9999.9999"
 USER = {"user": "probe", "auth": "sha256", "auth_secret": "authentic-secret", "privacy": "aes", "privacy_secret": "private-secret"}
+OBJECTS = Path(__file__).with_name("snmp_objects.py")
+
+# What devices of these makers say, by the numbers in their MIBs, and what is to become of it: figures, and those a second.
+CITRIX, BIGIP, ALTEON, CISCO = (f"1.3.6.1.4.1.{enterprise}" for enterprise in (5951, 3375, 1872, 9))
+WEB = "3.119.101.98"  # the index of a row called "web"
+VENDORS = {
+    "citrix-adc": (CITRIX, {
+        f"{CITRIX}.4.1.1.41.1.0": ["gauge", 37], f"{CITRIX}.4.1.1.41.2.0": ["gauge", 52],
+        f"{CITRIX}.4.1.1.46.1.0": ["counter", 900], f"{CITRIX}.4.1.1.46.2.0": ["counter", 1200],
+        f"{CITRIX}.4.1.1.48.67.0": ["counter64", [10**12, 500]],
+        f"{CITRIX}.4.1.3.1.1.7.{WEB}": ["gauge", 17], f"{CITRIX}.4.1.3.1.1.59.{WEB}": ["string", "web"],
+    }, {"cpu_utilization": 0.37, "mem_utilization": 0.52, "connections": 1200, "server_connections": 900,
+        "virtual_connections.web": 17}, {"requests": 500}),
+    "f5-bigip": (BIGIP, {
+        **{f"{BIGIP}.2.1.7.5.2.1.27.{core}": ["gauge", load] for core, load in ((0, 20), (1, 40))},
+        f"{BIGIP}.2.1.1.2.1.44.0": ["counter64", 8 << 30], f"{BIGIP}.2.1.1.2.1.45.0": ["counter64", 2 << 30],
+        f"{BIGIP}.2.1.1.2.1.8.0": ["counter64", 321], f"{BIGIP}.2.1.1.2.1.15.0": ["counter64", 123],
+        f"{BIGIP}.2.1.1.2.9.2.0": ["counter64", 45], f"{BIGIP}.2.1.1.2.1.7.0": ["counter64", [5000, 100]],
+        f"{BIGIP}.2.1.1.2.1.56.0": ["counter64", [7000, 200]], f"{BIGIP}.2.1.1.2.1.3.0": ["counter64", [1 << 40, 3000]],
+        f"{BIGIP}.2.1.1.2.1.5.0": ["counter64", [1 << 41, 4000]],
+        f"{BIGIP}.2.2.10.2.3.1.1.{WEB}": ["string", "/Common/web"], f"{BIGIP}.2.2.10.2.3.1.12.{WEB}": ["counter64", 99],
+    }, {"cpu_utilization": 0.3, "mem_utilization": 0.25, "connections": 321, "server_connections": 123,
+        "tls_connections": 45, "virtual_connections./Common/web": 99},
+        {"connections_accepted": 100, "requests": 200, "network_in_bytes": 3000, "network_out_bytes": 4000}),
+    "radware-alteon": (ALTEON, {
+        f"{ALTEON}.2.5.1.2.2.3.0": ["integer", 61],
+        **{f"{ALTEON}.2.5.1.2.4.1.1.4.{processor}": ["integer", load] for processor, load in ((1, 10), (2, 20))},
+        f"{ALTEON}.2.5.1.2.8.1.0": ["gauge", 4000], f"{ALTEON}.2.5.1.2.8.3.0": ["gauge", 1000],
+        f"{ALTEON}.2.5.4.2.5.1.0": ["gauge", 10000], f"{ALTEON}.2.5.4.2.5.2.0": ["gauge", 2500],
+        f"{ALTEON}.2.5.4.2.2.1.2.7": ["gauge", 70], f"{ALTEON}.2.5.4.2.4.1.2.3": ["gauge", 30],
+    }, {"cpu_utilization": 0.61, "switch_cpu_utilization": 0.15, "mem_utilization": 0.75, "sessions": 2500,
+        "sessions_ceiling": 10000, "real_sessions.7": 70, "virtual_sessions.3": 30}, {}),
+    "cisco-slb": (CISCO, {
+        f"{CISCO}.9.109.1.1.1.1.7.1": ["gauge", 44],
+        f"{CISCO}.9.161.1.1.1.1.7.1": ["counter64", [1000, 60]], f"{CISCO}.9.161.1.1.1.1.9.1": ["counter64", [1000, 50]],
+        f"{CISCO}.9.161.1.1.1.1.11.1": ["counter64", [1000, 40]],
+        f"{CISCO}.9.161.1.3.1.1.5.1.{WEB}.127.0.0.1.80": ["gauge", 11],
+        f"{CISCO}.9.161.1.3.1.1.5.1.{WEB}.127.0.0.2.80": ["gauge", 22], f"{CISCO}.9.161.1.4.1.1.17.1.{WEB}": ["gauge", 33],
+    }, {"cpu_utilization": 0.44, "connections": 33, f"real_connections.1.{WEB}.127.0.0.1.80": 11,
+        f"real_connections.1.{WEB}.127.0.0.2.80": 22, f"virtual_connections.1.{WEB}": 33},
+        {"connections_created": 60, "connections_established": 50, "connections_destroyed": 40}),
+}
+
 ACCESSES = [{"name": "plain", "version": "v2c", "community": "measure"}, {"name": "secret", "version": "v3", **USER}]
 
 
 class Snmpd:
-    """One snmpd with its own configuration and directory; listen as snmpd.conf has it."""
+    """One snmpd with its own configuration and directory; listen as snmpd.conf has it. passed: a tree and its objects, as
+    snmp_objects.py has them."""
 
-    def __init__(self, listen, values=None):
+    def __init__(self, listen, values=None, passed=None):
         self.directory = Path(tempfile.mkdtemp(prefix="gslb-snmpd-"))
         self.listen, self.values, self.process = listen, dict(values or {}), None
+        self.passed = []
+        if passed:
+            tree, objects = passed
+            (self.directory / "objects").write_text(json.dumps(objects))
+            self.passed = [f"pass_persist .{tree} {sys.executable} {OBJECTS} {self.directory / 'objects'}"]
 
     def configuration(self):
         return "\n".join([
             "rocommunity measure", "rouser probe priv", f"agentaddress {self.listen}", "sysname device-1",
             f"createUser probe SHA-256 {USER['auth_secret']} AES {USER['privacy_secret']}",
-            *(f"override .{oid} integer {value}" for oid, value in self.values.items()), "",
+            *(f"override .{oid} integer {value}" for oid, value in self.values.items()), *self.passed, "",
         ])
 
     def start(self):
@@ -88,11 +139,11 @@ class Snmp(Case):
         self.addCleanup(device.end)
         return device.start()
 
-    def device(self, values=None):
+    def device(self, values=None, passed=None):
         """An snmpd at an address of its own: (device, address, port)."""
         address = addresses.take()
         port = free_port(address)
-        return self.start_snmpd(f"udp:{address}:{port}", values=values), address, port
+        return self.start_snmpd(f"udp:{address}:{port}", values=values, passed=passed), address, port
 
     def value(self, daemon, name, member="m1"):
         return figures(daemon, member).get(name, {}).get("value")
@@ -129,6 +180,26 @@ class Snmp(Case):
         self.assertAlmostEqual(self.value(daemon, "processes"), float(got.stdout), delta=60)
         self.assertTrue(0 < self.value(daemon, "mem_utilization") < 1)
 
+    def test_ready_tables_of_vendors_read_what_their_mibs_hold(self):
+        for table, (tree, objects, wanted, growing) in VENDORS.items():
+            with self.subTest(table):
+                _, address, port = self.device(passed=(tree, objects))
+                daemon = self.start_reading(address, port, "plain", table=table)
+                first = next(iter({**growing, **wanted}))
+                eventually(lambda: self.value(daemon, first) is not None, 15, f"{first} is read")  # noqa: B023
+                found = {name: row["value"] for name, row in figures(daemon).items()}
+                self.assertEqual(set(found), set(wanted) | set(growing))
+                for name, value in wanted.items():
+                    self.assertAlmostEqual(found[name], value, 9, name)
+                for name, value in growing.items():
+                    self.assertAlmostEqual(found[name], value, delta=0.2 * value, msg=name)
+                asked = [daemon.build / "gslbctl", "-o", "json", "snmp", "suggest", f"{address}@{port}", "--community", "measure"]
+                suggested = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=False)
+                tables = {row["table"]: row["metrics"] for row in json.loads(suggested.stdout)["tables"]}
+                self.assertLessEqual(set(wanted), set(tables[table]))
+                self.assertEqual([other for other in VENDORS if other != table and tables[other]], [])
+                daemon.stop()
+
     def test_row_has_its_age_and_its_counters_and_the_load_is_made_of_it(self):
         device, address, port = self.device({f"{OWN}.1.0": 25})
         daemon = self.start_reading(address, port, "secret")
@@ -157,10 +228,10 @@ class Snmp(Case):
         daemon.wait_states("www.example.com", m1="down")
         eventually(lambda: "2, expected 1" in json.dumps(daemon.member("www.example.com", "m1")), 10, "the reason is told")
 
-    def start_with_traps(self):
+    def start_with_traps(self, trap_port=None):
         device, address, port = self.device({f"{OWN}.1.0": 1})
         listen = addresses.take()
-        trap_port = free_port(listen)
+        trap_port = trap_port or free_port(listen)
         source = {"name": "device", "type": "snmp", "access": "plain", "port": port, "interval": "1h", "timeout": "2s",
                   "metrics": [{"name": "sessions", "oid": f"{OWN}.1.0"}]}
         daemon = self.start({"snmp": ACCESSES, "traps": {"listen": f"{listen}@{trap_port}"}, "sources": [source],
@@ -180,6 +251,45 @@ class Snmp(Case):
         self.assertEqual(self.value(daemon, "sessions"), 1, "a wrong community is not heard")
         tool("snmptrap", "-v2c", "-c", "measure", "--clientaddr=" + address, place, *event)
         eventually(lambda: self.value(daemon, "sessions") == 2, 5, "the trap is heard")
+
+    def tell(self, address, place):
+        tool("snmptrap", "-v2c", "-c", "measure", "--clientaddr=" + address, place, "", "1.3.6.1.6.3.1.1.5.3")
+
+    @unittest.skipUnless(os.getuid() == 0, "needs a right to ports below 1024")
+    def test_traps_come_to_the_port_that_only_root_may_open(self):
+        daemon, address, place = self.start_with_traps(162)
+        probe = daemon.processes()["probe"]["pid"]
+        held = next(line for line in Path(f"/proc/{probe}/status").read_text().splitlines() if line.startswith("CapEff"))
+        self.assertEqual(int(held.split()[1], 16), 0, "the probe process has no rights of its own")
+        self.tell(address, place)
+        eventually(lambda: self.value(daemon, "sessions") == 2, 5, "the trap is heard")
+
+    def test_reload_moves_the_traps_to_another_address(self):
+        daemon, address, place = self.start_with_traps()
+        self.assertEqual(daemon.ctl("reload").returncode, 0)
+        self.tell(address, place)
+        eventually(lambda: self.value(daemon, "sessions") == 2, 5, "the socket stays while its address does")
+        probe = daemon.processes()["probe"]
+        other = addresses.take()
+        moved = f"{other}:{free_port(other)}"
+        daemon.extra["traps"]["listen"] = moved.replace(":", "@")
+        daemon.write_config()
+        self.assertEqual(daemon.ctl("reload").returncode, 0)
+        time.sleep(1.1)  # a device that spoke just now is read no more than once a second
+        read = self.row(daemon)["read"]
+        self.tell(address, moved)
+        eventually(lambda: self.row(daemon)["read"] > read, 5, "traps come to the new address")
+        self.assertEqual(daemon.processes()["probe"]["pid"], probe["pid"])
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+            taken.bind((other, 0))
+            daemon.extra["traps"]["listen"] = f"{other}@{taken.getsockname()[1]}"
+            daemon.write_config()
+            refused = daemon.ctl("reload")
+        self.assertIn("traps.listen: UDP", refused.stdout + refused.stderr)
+        time.sleep(1.1)
+        read = self.row(daemon)["read"]
+        self.tell(address, moved)
+        eventually(lambda: self.row(daemon)["read"] > read, 5, "what was there goes on")
 
     def test_v3_inform_is_answered_and_heard(self):
         daemon, address, place = self.start_with_traps()

@@ -1,8 +1,10 @@
 """Point 4: what the stores keep over restarts, crashes and boots."""
 import shutil
 import subprocess
+import tempfile
 import time
 import unittest
+from pathlib import Path
 
 from tests.system.harness import NO_ANSWER, Case, eventually, free_port
 
@@ -46,6 +48,20 @@ class Stores(Case):
         row = daemon.member("www.example.com", "bad")
         self.assertEqual(row["since_at"][:19], since[:19])
         self.assertGreater(row["addresses"][0]["probes"][0]["last_age_s"], 0)
+
+    def test_live_store_on_a_disk_is_told(self):
+        memory = Path(tempfile.mkdtemp(prefix="gslb-test-run-", dir="/dev/shm"))
+        self.addCleanup(shutil.rmtree, memory, ignore_errors=True)
+        disk = Path(tempfile.mkdtemp(prefix="gslb-test-run-", dir="/var/tmp"))
+        self.addCleanup(shutil.rmtree, disk, ignore_errors=True)
+        for directory, in_memory in ((memory, True), (disk, False)):
+            with self.subTest(str(directory)):
+                daemon = self.start(server={"run": str(directory)})
+                self.assertIs(daemon.api("/v1/status").json["stores"]["live"]["in_memory"], in_memory)
+                self.assertEqual("is no tmpfs" in daemon.log(), not in_memory)
+                self.assertEqual("the live store is on a disk" in daemon.ctl("status").stdout, not in_memory)
+                self.assertIn(f'gslb_store_in_memory{{store="live"}} {int(in_memory)}', daemon.api("/metrics").text)
+                daemon.stop()
 
     def test_health_is_known_again_after_a_crash(self):
         daemon = self.start_known()

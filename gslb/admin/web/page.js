@@ -165,6 +165,7 @@ function drawSummary(status, queriesPerSecond) {
       : `${count(status.queries.noerror)} NOERROR, ${count(status.queries.nxdomain)} NXDOMAIN, ${count(status.queries.refused)} REFUSED, ${count(status.queries.servfail)} SERVFAIL`],
     ["configuration", `generation ${status.generation}`],
     ["version, uptime", `${status.version}, ${duration(status.uptime_s)}`],
+    ["live store", status.stores.live.in_memory ? "in memory" : "on a disk; server.run should be on a tmpfs"],
     ["processes", processes],
   ];
   document.getElementById("summary").replaceChildren(...rows.map(([name, value]) =>

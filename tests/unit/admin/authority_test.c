@@ -101,8 +101,7 @@ static void operators_alone_see_tokens_and_steer(void **state) {
   expect_in(ask(guarded, "GET", "/v1/tokens", guarded->reader), 403, "error=\"insufficient_scope\"");
   expect_in(ask(guarded, "GET", "/v1/tokens", guarded->admin), 200, "\"name\":\"reader\"");
   expect_in(ask(guarded, "POST", "/v1/admin/reload", guarded->writer), 403, "operator");
-  expect_in(ask(guarded, "POST", "/v1/admin/reload", guarded->admin), 503,
-            "no supervisor here for token admin");
+  expect_in(ask(guarded, "POST", "/v1/admin/reload", guarded->admin), 503, "no supervisor here for token admin");
   expect_in(served_ask(&guarded->served, false, "GET", "/v1/tokens", "Authorization: Bearer gslb_wrong\r\n", ""), 200,
             "\"name\":\"reader\"");
 }

@@ -92,10 +92,8 @@ static int set_up(void **state) {
                                                     .weight = 10,
                                                     .srv_port = 8080};
       address_states[i][j] = (struct address_state){.is_answered = true};
-      states[i][j] = (struct member_state){.is_answered = true,
-                                           .weight = 10,
-                                           .headroom = 1.0,
-                                           .addresses = &address_states[i][j]};
+      states[i][j] =
+          (struct member_state){.is_answered = true, .weight = 10, .headroom = 1.0, .addresses = &address_states[i][j]};
     }
   }
   world->wish.origin = "example.com";
