@@ -54,7 +54,10 @@ export function drawChart(series, { title, unit, scale = 1 }) {
   const box = document.createElement("figure");
   const caption = document.createElement("figcaption");
   caption.textContent = label;
-  box.append(drawing, caption);
+  const span = document.createElement("div");
+  span.className = "span";
+  for (const word of [`${FROM_S / 3600} hours ago`, "now"]) span.append(Object.assign(document.createElement("span"), { textContent: word }));
+  box.append(caption, drawing, span);
   return box;
 }
 

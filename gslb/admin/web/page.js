@@ -279,22 +279,23 @@ function drawTerm(term) {
   const from = term.source ? `${term.source}, ${duration(term.age_s)} old` +
                                (term.freshness < 1 ? `, counts for ${percent(term.freshness)}` : "")
                            : term.counted === null ? "no figure" : "the group's mean";
-  const cells = [term.metric, `${figure(term.value)}${term.view === "last" ? "" : ` (${term.view})`}`,
-                 `${figure(term.ceiling)}${term.more_is_better ? " ↑" : ""}`, figure(term.weight), figure(term.share), from,
-                 term.threshold === null ? "–" : `${figure(term.threshold)}${term.over ? " over" : ""}`];
-  return element("tr", term.over ? { class: "is-over" } : {}, ...cells.map((cell) => element("td", {}, cell)));
+  const value = `${figure(term.value)}${term.view === "last" ? "" : ` (${term.view})`} of ${figure(term.ceiling)}`;
+  const facts = [term.value === null ? null : value, term.more_is_better ? "more is better" : null,
+                 `weight ${figure(term.weight)}`, from,
+                 term.threshold === null ? null : `threshold ${figure(term.threshold)}${term.over ? ", over it" : ""}`];
+  return element("li", term.over ? { class: "is-over" } : {},
+    element("span", {}, term.metric), element("b", {}, figure(term.share)),
+    element("div", { class: "facts" }, facts.filter(Boolean).join(" · ")));
 }
 
 // What the load is made of: the shares of the terms add up to it.
 function drawLoad(member) {
   const load = member.load;
   if (!load) return null;
-  const titles = ["metric", "value", "ceiling", "weight", "share", "from", "threshold"];
   const details = element("details", { class: "load", id: `load-${member.id}` },
     element("summary", {}, "load ", element("b", {}, load.load === null ? "not known" : figure(load.load)),
             load.over ? badge("degraded", load.less_preferred ? "over: less preferred" : "over: left out") : null),
-    element("table", {}, element("thead", {}, element("tr", {}, ...titles.map((title) => element("th", {}, title)))),
-            element("tbody", {}, ...load.terms.map(drawTerm))));
+    element("ul", { "aria-label": "metrics, each with its share of the load" }, ...load.terms.map(drawTerm)));
   details.open = opened.get(details.id) ?? false;
   details.firstChild.addEventListener("click", () => opened.set(details.id, !details.open));
   return details;
