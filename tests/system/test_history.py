@@ -3,15 +3,29 @@ stands shortly before the end of a minute, or of an hour, when it starts."""
 import calendar
 import datetime
 import json
+import subprocess
+import sys
 import time
 import unittest
 from urllib.parse import urlencode
 
 from tests.system.figure_server import FigureServer, ShiftedClock
-from tests.system.harness import Case, eventually
+from tests.system.harness import Case, end_process, eventually
 from tests.system.length import LONG
 
 NAME = "www.example.com"
+HOLDER = """
+import ctypes, sys
+lmdb = ctypes.CDLL("liblmdb.so.0")
+env, txn = ctypes.c_void_p(), ctypes.c_void_p()
+assert lmdb.mdb_env_create(ctypes.byref(env)) == 0
+assert lmdb.mdb_env_set_maxreaders(env, 1024) == 0
+assert lmdb.mdb_env_open(env, sys.argv[1].encode(), 0, 0o600) == 0
+assert lmdb.mdb_txn_begin(env, None, 0, ctypes.byref(txn)) == 0
+print("held", flush=True)
+sys.stdin.read()
+lmdb.mdb_txn_abort(txn)
+"""
 NOON = calendar.timegm((2027, 3, 14, 12, 0, 0))
 
 
@@ -156,6 +170,35 @@ class History(Case):
         eventually(lambda: self.one(NOON + 5 * 60, 1.0) in self.points(daemon, "alive"), 25, "the minute is kept")
         for metric, value in (("cpu_utilization", 0.25), ("load", 0.125)):
             self.assertEqual(self.points(daemon, metric), [self.one(NOON, value)])
+
+    @unittest.skipUnless(LONG, "takes two minutes")
+    def test_disk_that_takes_nothing_leaves_a_gap_and_holds_up_nobody(self):
+        daemon = self.prepare_with(history=True)
+        self.start_at(daemon, NOON + 50)
+        self.tell_until_kept(daemon, 0.25, NOON)
+        # whoever has the durable store's only write transaction keeps the committer waiting, as a stalled disk would
+        holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(daemon.directory / "state" / "store")], stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE, text=True)
+        self.addCleanup(end_process, holder)
+        self.assertEqual(holder.stdout.readline(), "held\n")
+        self.server.set("/", {"cpu_utilization": 0.5})
+        slowest, began = 0, time.monotonic()
+        while time.monotonic() - began < 125:
+            asked = time.monotonic()
+            self.assertTrue(daemon.answers(NAME))
+            self.assertEqual(self.history(daemon).status, 200)
+            slowest = max(slowest, time.monotonic() - asked)
+            time.sleep(0.2)
+        self.assertLess(slowest, 2, "nobody waits for the disk")
+        self.assertEqual(daemon.member(NAME, "m1")["load"]["load"], 0.25, "figures are read as before")
+        holder.stdin.close()
+        self.assertEqual(holder.wait(10), 0)
+        events = eventually(lambda: [event for event in daemon.api("/v1/events").json["events"] if event["kind"] == "history" and
+                                     event["to"] == "skipped"], 20, "the gap is told")
+        self.assertTrue(events[0]["reason"])
+        latest = eventually(lambda: (row := self.points(daemon)[-1])[0] >= NOON + 180 and row, 80, "it goes on")
+        self.assertEqual(latest[2], 0.5)
+        self.assertNotIn(NOON + 60, [row[0] for row in self.points(daemon)], "the minute of which nothing was taken")
 
     def test_nothing_is_kept_unless_asked_for(self):
         daemon = self.prepare_with()

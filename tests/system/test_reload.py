@@ -1,10 +1,14 @@
 """Point 3, reload: a new configuration is taken over without losing a query, a broken one not at all."""
 import os
 import signal
+import subprocess
 import time
 
-from tests.system.harness import Case, ZONE, eventually
+import yaml
+
+from tests.system.harness import Case, ZONE, eventually, free_port
 from tests.system.length import count
+from tests.system.registrant import Registrant, create_token
 
 ALONE = True  # loads both processors
 
@@ -30,6 +34,27 @@ class Reload(Case):
     def reload_well(self, daemon):
         done = daemon.ctl("reload")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def audit(self, daemon):
+        done = subprocess.run(["mdb_dump", "-p", "-s", "audit", daemon.directory / "state" / "store"], capture_output=True, text=True,
+                              check=True)
+        return done.stdout
+
+    def test_who_asked_over_tcp_is_the_token(self):
+        daemon = self.start(services(2))
+        operator = Registrant(daemon, create_token(daemon, "night-shift", "none", "*", "--admin"))
+        self.assertEqual(operator.call("POST", "/v1/admin/reload").status, 200)
+        self.assertIn("reload asked for by token night-shift", daemon.log())
+        eventually(lambda: "reload" in self.audit(daemon), 5, "the reload is in the audit")
+        nobody = free_port(daemon.host)
+        zones = daemon.configuration()["zones"] + [{"name": "copy.test", "primaries": [f"{daemon.host}@{nobody}"]}]
+        daemon.write_config(yaml.dump({**daemon.configuration(), "zones": zones}))
+        self.assertEqual(operator.call("POST", "/v1/admin/reload").status, 200)
+        self.assertEqual(operator.call("POST", "/v1/admin/zone/copy.test/reload").status, 202)
+        audit = eventually(lambda: "zone copy.test" in (text := self.audit(daemon)) and text, 5, "the refresh is in the audit")
+        for line in audit.splitlines():
+            if "generation" in line or "copy.test" in line:
+                self.assertIn("token night-shift", line)
 
     def test_hundred_reloads_under_load_lose_nothing(self):
         daemon = self.start(services(2))

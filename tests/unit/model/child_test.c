@@ -57,11 +57,23 @@ static void what_a_child_says_carries_its_generation(void **state) {
   close(ends[0]);
 }
 
+static void a_descriptor_that_is_taken_is_no_longer_the_messages(void **state) {
+  (void)state;
+  message = (struct channel_message){.fd_count = 3, .fds = {10, 11, 12}};
+  assert_int_equal(child_take_descriptor(&message, 1), 11);
+  assert_int_equal(message.fd_count, 2);
+  assert_int_equal(message.fds[0] + message.fds[1], 22);
+  assert_int_equal(child_take_descriptor(&message, 2), -1);
+  assert_int_equal(child_take_descriptor(&message, 0), 10);
+  assert_int_equal(message.fds[0], 12);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(broken_configuration_is_told_with_its_place),
       cmocka_unit_test(message_without_descriptor_is_invalid),
       cmocka_unit_test(what_a_child_says_carries_its_generation),
+      cmocka_unit_test(a_descriptor_that_is_taken_is_no_longer_the_messages),
   };
   return cmocka_run_group_tests_name("child", tests, NULL, NULL);
 }
