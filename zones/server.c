@@ -55,6 +55,7 @@ static bool start_workers(struct server *server, struct errbuf *err) {
       .transfers = server->transfers,
       .rate_limit = &config->rate_limit,
       .sharers = config->workers,
+      .has_cpu_affinity = config->has_cpu_affinity,
       .notified = child->notified,
       .board = child->board,
       .book = builder_book(server->builder),
@@ -65,6 +66,7 @@ static bool start_workers(struct server *server, struct errbuf *err) {
   bool ok = true;
   for (uint32_t i = 0; ok && i < sockets; i++) {
     options.udp = child->udp[i];
+    options.share = i / (uint32_t)config->listen_count;
     ok = start_worker(server, &options, i, err);
   }
   options.udp = -1;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -40,8 +41,23 @@ static bool is_stopping(struct worker *worker) {
   return atomic_load_explicit(&worker->is_stopping, memory_order_relaxed);
 }
 
+/* To its processors, as far as the process may use them; none at all would be worse than any. */
+static void keep_to_processors(const struct worker_options *options) {
+  cpu_set_t allowed, own;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0)
+    return;
+  CPU_ZERO(&own);
+  for (uint32_t cpu = options->share; cpu < CPU_SETSIZE; cpu += options->sharers)
+    if (CPU_ISSET(cpu, &allowed))
+      CPU_SET(cpu, &own);
+  if (CPU_COUNT(&own))
+    pthread_setaffinity_np(pthread_self(), sizeof own, &own);
+}
+
 static void *run_udp(void *context) {
   struct worker *worker = context;
+  if (worker->options.has_cpu_affinity)
+    keep_to_processors(&worker->options);
   rcu_register_thread();
   while (!is_stopping(worker)) {
     rcu_thread_offline();

@@ -24,6 +24,8 @@ struct worker_options {
   int64_t tcp_idle_ms;
   struct transfers *transfers;                /* borrowed */
   const struct config_rate_limit *rate_limit; /* of UDP; copied */
+  uint32_t share;                             /* its number among the sharers */
+  bool has_cpu_affinity;                      /* keeps to the processors whose number modulo sharers is share */
   uint32_t sharers;                           /* workers among which the kernel shares out one address' queries */
   uint64_t secret;                            /* for hashes of what clients choose */
   int notified;                               /* channel to control */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/icmp.h>
 #include <netinet/icmp6.h>
 #include <stdio.h>
@@ -251,6 +252,37 @@ enum status sockets_open(const struct config *config, uid_t uid, gid_t gid, cons
   }
   *out = next;
   return STATUS_OK;
+}
+
+static void warn_once(const char *what, bool *warned) {
+  if (!*warned)
+    log_warning("%s: %s", what, strerror(errno));
+  *warned = true;
+}
+
+/* A program for the kernel: the datagram is for the worker whose number is the processor's, modulo their count. Sockets
+ * of one address are numbered as they were bound. */
+static int steer_by_cpu(int fd, uint32_t workers) {
+  struct sock_filter steps[] = {
+      {BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)(SKF_AD_OFF + SKF_AD_CPU)},
+      {BPF_ALU | BPF_MOD | BPF_K, 0, 0, workers},
+      {BPF_RET | BPF_A, 0, 0, 0},
+  };
+  struct sock_fprog program = {.len = sizeof steps / sizeof steps[0], .filter = steps};
+  return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program);
+}
+
+void sockets_tune(const struct sockets *sockets, const struct config_server *server) {
+  bool warned_poll = false, warned_steer = false;
+  for (size_t i = 0; i < sockets->worker_count * sockets->listen_count; i++)
+    if (set_flag(sockets->udp[i], SOL_SOCKET, SO_BUSY_POLL, (int)server->busy_poll_us) != 0 && server->busy_poll_us)
+      warn_once("server.busy_poll", &warned_poll);
+  for (size_t a = 0; a < sockets->listen_count; a++) { /* the program is one for all sockets of an address */
+    if (!server->has_cpu_affinity)
+      set_flag(sockets->udp[a], SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, 0); /* fails where there is none */
+    else if (steer_by_cpu(sockets->udp[a], (uint32_t)sockets->worker_count) != 0)
+      warn_once("server.cpu_affinity: cannot steer datagrams", &warned_steer);
+  }
 }
 
 static bool may_ping(gid_t gid) {

@@ -30,9 +30,14 @@ struct sockets {
 enum status sockets_open(const struct config *config, uid_t uid, gid_t gid, const struct sockets *current,
                          struct sockets *out, struct errbuf *err);
 /* Opens what the configuration asks for; a socket that current (may be NULL) holds for the same worker and address is
- * shared, not opened again. All are non-blocking and close-on-exec. The unix socket's file is given to uid and gid with
+ * shared, not opened again. All but those of DNS over UDP are
+ * non-blocking, and all close-on-exec. The unix socket's file is given to uid and gid with
  * mode 0660; a file left by a process that is gone is replaced. STATUS_CONFLICT: a living process answers there.
  * STATUS_IO, STATUS_RANGE: err names the address; *out untouched and nothing new stays open. */
+
+void sockets_tune(const struct sockets *sockets, const struct config_server *server);
+/* Sets busy polling and steering by processor as configured, or takes them back. What the kernel refuses is told in the
+ * log and left out. */
 
 void sockets_open_ping(gid_t gid, int out[2]);
 /* Raw sockets that receive echo replies alone, for IPv4 and IPv6, where a process of the group may not have a datagram

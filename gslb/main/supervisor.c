@@ -105,8 +105,10 @@ static enum status open_all(struct supervisor *supervisor, struct errbuf *err) {
   atomic_store(&row->started_ms, house_now_ms(&supervisor->house));
   status = sockets_open(supervisor->current.config, supervisor->identity.uid, supervisor->identity.gid, NULL,
                         &supervisor->sockets, err);
-  if (status == STATUS_OK)
+  if (status == STATUS_OK) {
+    sockets_tune(&supervisor->sockets, &supervisor->current.config->server);
     status = channel_pair(supervisor->to_exec, err);
+  }
   if (status == STATUS_OK)
     status = channel_pair(supervisor->to_control, err);
   if (status == STATUS_OK)

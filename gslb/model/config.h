@@ -58,6 +58,8 @@ struct config_server {
   struct addr *listen;  /* with ports */
   size_t listen_count;
   uint32_t workers;
+  bool has_cpu_affinity;    /* each worker keeps to its processors, and gets the datagrams that arrive there */
+  uint32_t busy_poll_us;    /* how long a receive looks at the network card before it sleeps; 0: not at all */
   uint32_t udp_payload;     /* bytes, both ways */
   uint32_t tcp_connections; /* a worker */
   uint32_t tcp_per_client;  /* connections of one client address, a worker */

@@ -156,6 +156,20 @@ static const struct schema_row server_rows[] = {
      .help =
          "Threads that answer queries, by UDP as many for each address and by TCP as many in all. With all addresses "
          "no more than 256 (workers x (addresses + 1))."},
+    {.key = "cpu_affinity",
+     .kind = SCHEMA_BOOL,
+     ONE(struct config_server, has_cpu_affinity),
+     .standard = "false",
+     .help = "Whether worker N of W keeps to the processors N, N + W, ... and answers the datagrams that the kernel "
+             "received there. For cards that spread what they receive over all processors."},
+    {.key = "busy_poll",
+     .kind = SCHEMA_U32,
+     ONE(struct config_server, busy_poll_us),
+     .most = 1000000,
+     .unit = "us",
+     .standard = "0",
+     .help = "How long a worker that waits for datagrams asks the network card itself before it sleeps (SO_BUSY_POLL): "
+             "answers come sooner, and processors are never idle."},
     {.key = "udp_payload",
      .kind = SCHEMA_U32,
      ONE(struct config_server, udp_payload),

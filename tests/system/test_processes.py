@@ -136,6 +136,30 @@ class Processes(Case):
         self.assertGreater(taken[1], taken[0], "the second one does")
         self.assertEqual(daemon.processes()["dns"]["restarts"], 2)
 
+    def test_datagrams_stay_on_their_processor(self):
+        if len(os.sched_getaffinity(0)) < 2 or not {0, 1} <= os.sched_getaffinity(0):
+            self.skipTest("needs the processors 0 and 1")
+        daemon = self.start(server={"cpu_affinity": True, "busy_poll": 50}, workers=2)
+        tasks = Path(f"/proc/{daemon.processes()['dns']['pid']}/task")
+
+        def waits(cpu):
+            """How often the worker that keeps to this processor has waited for datagrams."""
+            own = [task for task in tasks.iterdir() if os.sched_getaffinity(int(task.name)) == {cpu}]
+            self.assertEqual(len(own), 1, "one thread keeps to it")
+            return int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", (own[0] / "status").read_text(), re.MULTILINE)[1])
+
+        own = os.sched_getaffinity(0)
+        try:
+            for cpu in (0, 1, 0):
+                os.sched_setaffinity(0, {cpu})
+                before = waits(0), waits(1)
+                for _ in range(20):  # each from a port of its own, which would spread them over both
+                    self.assertTrue(daemon.answers("static.example.com"))
+                self.assertGreater(waits(cpu), before[cpu] + 10)
+                self.assertLess(waits(1 - cpu), before[1 - cpu] + 5)  # it may still have come to rest
+        finally:
+            os.sched_setaffinity(0, own)
+
     def test_dns_that_stands_still_is_replaced(self):
         daemon = self.start_with_member()
         old_pid = daemon.processes()["dns"]["pid"]
