@@ -45,9 +45,9 @@ UNITS    = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard $(MODULES:%=test
 FUZZERS  = $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
 C_FILES  = $(wildcard $(addsuffix /*.[ch],gslb/base gslb/model gslb/net gslb/decide zones probes \
 	discovery discovery/agent gslb/admin gslb/main) \
-	tests/fuzz/*.c tests/bench/*.c tests/fake/*.c tests/unit/*/*.[ch])
+	tests/fuzz/*.c tests/bench/*.[ch] tests/fake/*.c tests/unit/*/*.[ch])
 
-.PHONY: all run test test-asan test-long bench-registry bench-probes bench-instructions unit fuzz deps deps-run lint format check-format check-headers clean
+.PHONY: all run test test-asan test-long bench benches bench-registry bench-probes bench-instructions unit fuzz deps deps-run lint format check-format check-headers clean
 all: $(PROGRAMS:%=$(BUILD)/%)
 
 $(BUILD)/%.o: %.c
@@ -106,6 +106,21 @@ test-asan: deps
 # the same tests with their full counts
 test-long: deps
 	@exec tests/run --long
+
+# clients and targets of the benches
+BENCHES = $(BUILD)/bench/dns_load $(BUILD)/bench/dns_echo
+$(BUILD)/bench/dns_load: tests/bench/dns_load.c tests/bench/dns_queries.c tests/bench/latency.c
+$(BUILD)/bench/dns_echo: tests/bench/dns_echo.c
+$(BENCHES): tests/bench/dns_queries.h tests/bench/latency.h
+	@mkdir -p $(@D)
+	@echo "  link  $@"
+	@$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(filter %.c,$^) -lm -o $@
+benches: $(BENCHES)
+
+# answers beside other servers
+bench: all benches
+	@tests/install-packages $(PACKAGES_BENCH)
+	GSLB_BUILD=$(abspath $(BUILD)) tests/bench/answers
 
 # registrations beside etcd
 bench-registry: all

@@ -1,0 +1,511 @@
+/* tests/bench/dns_load.c
+ * Asks a DNS server over UDP as fast as it answers (closed loop), or at an even pace (open loop, with --rate), and
+ * prints what came of it as one JSON object a line.
+ *
+ *   dns_load --server ADDRESS --port PORT --mix FILE [--seconds S] [--warm-up S] [--window N | --rate PER_S]
+ *            [--sockets N] [--edns SIZE] [--dnssec] [--subnets FILE] [--queries N] [--seed N] [--interval S]
+ *            [--sample FILE --sample-every N] [--watch ADDRESS]
+ *
+ * Closed loop: N queries are under way, and each response makes room for the next query; latency counts from the
+ * sending. Open loop: latency counts from when a query was to be sent, so a server that stalls is charged with all that
+ * waited. A query without a response for a second is lost. What was sent during the warm-up is not counted. FILEs: see
+ * dns_queries.h. --interval prints a line for each so many seconds, by the time of the response, before the last line
+ * for all. Each N-th response is written to the sample file: the mix's line, query and response in hexadecimal. --watch
+ * tells when (CLOCK_MONOTONIC) the last response came that has this address in it somewhere. "wrong": responses with
+ * another code, or another number of answers, than the mix says; "mismatched": with another question. One thread, which
+ * does not sleep for as long as responses come within 50 us. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tests/bench/dns_queries.h"
+#include "tests/bench/latency.h"
+
+#define BATCH 64u
+#define RESPONSE_MOST 4096u
+#define SOCKETS_MOST 64u
+#define SLOTS 8192u /* of a socket: queries under way */
+#define LOST_NS 1000000000
+#define SWEEP_NS 5000000
+#define SPIN_NS 50000
+#define RECEIVE_BYTES (8 << 20)
+#define SAMPLES_MOST 20000u
+
+struct slot {
+  int64_t sent_ns; /* 0: free */
+  uint32_t query;
+  uint16_t id;
+};
+
+/* One socket. Ids count up; a query stands in the slot of its id. */
+struct flow {
+  int fd;
+  uint16_t next_id;
+  unsigned under_way;
+  struct slot slot[SLOTS];
+};
+
+struct counts {
+  uint64_t sent, received, lost, late, mismatched, wrong, empty, truncated, rcode[16];
+  struct latency latency;
+};
+
+struct load {
+  const char *server, *port, *sample_file, *watch;
+  double seconds, warm_up, rate, interval;
+  unsigned window, sockets, sample_every;
+  struct query_plan plan;
+  struct queries queries;
+  struct flow *flow;
+  size_t next_query;
+  int64_t start_ns, end_ns, counted_ns; /* counted_ns: when the warm-up is over */
+  uint64_t due_count;                   /* open loop: queries sent or given up */
+  struct counts all, part;
+  uint64_t in_time; /* received before end_ns */
+  int64_t next_sweep_ns, part_ns;
+  FILE *sample;
+  unsigned sampled;
+  unsigned char watched[16];
+  size_t watched_size;
+  uint64_t watched_count;
+  int64_t watched_ns;
+  uint64_t refused, system_calls;
+  struct mmsghdr out[BATCH], in[BATCH];
+  struct iovec out_part[BATCH], in_part[BATCH];
+  unsigned char response[BATCH][RESPONSE_MOST];
+};
+
+static _Noreturn void fail(const char *what) {
+  fprintf(stderr, "dns_load: %s: %s\n", what, errno ? strerror(errno) : "bad argument");
+  exit(2);
+}
+
+static int64_t now_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static void open_flow(const struct load *load, struct flow *flow) {
+  struct sockaddr_storage address = {0};
+  struct sockaddr_in *four = (struct sockaddr_in *)&address;
+  struct sockaddr_in6 *six = (struct sockaddr_in6 *)&address;
+  int family = strchr(load->server, ':') ? AF_INET6 : AF_INET, size = RECEIVE_BYTES;
+  uint16_t port = htons((uint16_t)atoi(load->port));
+  address.ss_family = (sa_family_t)family;
+  if (family == AF_INET)
+    four->sin_port = port;
+  else
+    six->sin6_port = port;
+  if (inet_pton(family, load->server, family == AF_INET ? (void *)&four->sin_addr : (void *)&six->sin6_addr) != 1)
+    fail("server");
+  flow->fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (flow->fd < 0)
+    fail("socket");
+  if (setsockopt(flow->fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size))
+    setsockopt(flow->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+  if (connect(flow->fd, (struct sockaddr *)&address, family == AF_INET ? sizeof *four : sizeof *six))
+    fail("connect");
+}
+
+/* Counts print as members of an object. */
+static void counts_print(const struct counts *counts) {
+  printf("\"sent\":%llu,\"received\":%llu,\"lost\":%llu,\"late\":%llu,\"mismatched\":%llu,\"wrong\":%llu,\"empty\":%"
+         "llu,"
+         "\"truncated\":%llu,\"rcodes\":{",
+         (unsigned long long)counts->sent, (unsigned long long)counts->received, (unsigned long long)counts->lost,
+         (unsigned long long)counts->late, (unsigned long long)counts->mismatched, (unsigned long long)counts->wrong,
+         (unsigned long long)counts->empty, (unsigned long long)counts->truncated);
+  const char *comma = "";
+  for (unsigned i = 0; i < 16; i++)
+    if (counts->rcode[i]) {
+      printf("%s\"%u\":%llu", comma, i, (unsigned long long)counts->rcode[i]);
+      comma = ",";
+    }
+  printf("},");
+  latency_print(&counts->latency);
+}
+
+static void counts_fold(struct counts *sum, const struct counts *part) {
+  sum->sent += part->sent;
+  sum->received += part->received;
+  sum->lost += part->lost;
+  sum->late += part->late;
+  sum->mismatched += part->mismatched;
+  sum->wrong += part->wrong;
+  sum->empty += part->empty;
+  sum->truncated += part->truncated;
+  for (unsigned i = 0; i < 16; i++)
+    sum->rcode[i] += part->rcode[i];
+  latency_fold(&sum->latency, &part->latency);
+}
+
+static void end_part(struct load *load, int64_t now) {
+  if (load->interval > 0 && load->part.sent + load->part.received + load->part.lost > 0) {
+    printf("{\"from_s\":%.6f,\"seconds\":%.6f,", (double)load->part_ns / 1e9, (double)(now - load->part_ns) / 1e9);
+    counts_print(&load->part);
+    printf("}\n");
+  }
+  counts_fold(&load->all, &load->part);
+  load->part = (struct counts){0};
+  load->part_ns = now;
+}
+
+/* Puts up to count queries into slots and sends them. In an open loop the first is due at due_ns, each next one step_ns
+ * later. Returns how many; fewer when slots are taken. */
+static unsigned send_queries(struct load *load, struct flow *flow, unsigned count, double due_ns, double step_ns) {
+  unsigned ready = 0;
+  for (; ready < count && ready < BATCH; ready++) {
+    unsigned tries = 0;
+    while (flow->slot[flow->next_id % SLOTS].sent_ns && tries++ < SLOTS)
+      flow->next_id++;
+    struct slot *slot = &flow->slot[flow->next_id % SLOTS];
+    if (slot->sent_ns)
+      break;
+    const struct query *query = &load->queries.query[load->next_query];
+    unsigned char *wire = load->queries.wire + query->offset;
+    wire[0] = (unsigned char)(flow->next_id >> 8);
+    wire[1] = (unsigned char)flow->next_id;
+    *slot = (struct slot){(int64_t)(due_ns + step_ns * ready), (uint32_t)load->next_query, flow->next_id++};
+    load->out_part[ready] = (struct iovec){wire, query->size};
+    if (slot->sent_ns >= load->counted_ns)
+      load->part.sent++;
+    if (++load->next_query == load->queries.count)
+      load->next_query = 0;
+  }
+  for (unsigned sent = 0, failures = 0; sent < ready;) {
+    int done = sendmmsg(flow->fd, load->out + sent, ready - sent, 0);
+    load->system_calls++;
+    if (done > 0) {
+      sent += (unsigned)done;
+      failures = 0;
+      continue;
+    }
+    if (errno == ECONNREFUSED)
+      load->refused++;
+    else if (errno != EAGAIN && errno != EINTR && errno != ENOBUFS)
+      fail("sendmmsg");
+    if (++failures > 10) { /* what is not taken is lost when its time is over */
+      sent++;
+      failures = 0;
+    }
+  }
+  flow->under_way += ready;
+  return ready;
+}
+
+static void write_sample(struct load *load, const struct query *query, const unsigned char *response, unsigned size) {
+  const unsigned char *wire = load->queries.wire + query->offset;
+  fprintf(load->sample, "%u ", query->line);
+  for (unsigned i = 0; i < query->size; i++)
+    fprintf(load->sample, "%02x", i < 2 ? response[i] : wire[i]);
+  fputc(' ', load->sample);
+  for (unsigned i = 0; i < size; i++)
+    fprintf(load->sample, "%02x", response[i]);
+  fputc('\n', load->sample);
+  load->sampled++;
+}
+
+/* Judges a response to query; bytes has at least a header. */
+static void judge(struct load *load, const struct query *query, const unsigned char *bytes, unsigned size) {
+  struct counts *counts = &load->part;
+  unsigned rcode = bytes[3] & 15u, answers = (unsigned)bytes[6] << 8 | bytes[7];
+  counts->received++;
+  counts->rcode[rcode]++;
+  counts->empty += answers == 0;
+  counts->truncated += (bytes[2] & 2u) != 0;
+  if (!(bytes[2] & 0x80u) || bytes[5] != 1 || size < QUERY_HEADER + query->question_size ||
+      memcmp(bytes + QUERY_HEADER, load->queries.wire + query->offset + QUERY_HEADER, query->question_size) != 0)
+    counts->mismatched++;
+  switch ((enum expectation)query->expectation) {
+  case EXPECT_ANSWER:
+    counts->wrong += rcode != 0 || answers == 0;
+    break;
+  case EXPECT_EMPTY:
+    counts->wrong += rcode != 0 || answers != 0;
+    break;
+  case EXPECT_NXDOMAIN:
+    counts->wrong += rcode != 3;
+    break;
+  case EXPECT_ANYTHING:
+    break;
+  }
+  if (load->sample && counts->received % load->sample_every == 0 && load->sampled < SAMPLES_MOST)
+    write_sample(load, query, bytes, size);
+}
+
+static void take_response(struct load *load, struct flow *flow, const unsigned char *bytes, unsigned size,
+                          int64_t now) {
+  if (size < QUERY_HEADER) {
+    load->part.mismatched++;
+    return;
+  }
+  uint16_t id = (uint16_t)(bytes[0] << 8 | bytes[1]);
+  struct slot *slot = &flow->slot[id % SLOTS];
+  if (slot->sent_ns == 0 || slot->id != id) {
+    load->part.late++;
+    return;
+  }
+  if (slot->sent_ns >= load->counted_ns) {
+    latency_add(&load->part.latency, now - slot->sent_ns);
+    judge(load, &load->queries.query[slot->query], bytes, size);
+  }
+  if (now >= load->counted_ns && now < load->end_ns)
+    load->in_time++;
+  if (load->watched_size && memmem(bytes, size, load->watched, load->watched_size)) {
+    load->watched_count++;
+    load->watched_ns = now;
+  }
+  slot->sent_ns = 0;
+  flow->under_way--;
+}
+
+static unsigned receive(struct load *load, struct flow *flow) {
+  int count = recvmmsg(flow->fd, load->in, BATCH, MSG_DONTWAIT, NULL);
+  load->system_calls++;
+  if (count < 0) {
+    if (errno == ECONNREFUSED)
+      load->refused++;
+    else if (errno != EAGAIN && errno != EINTR)
+      fail("recvmmsg");
+    return 0;
+  }
+  int64_t now = now_ns();
+  for (int i = 0; i < count; i++)
+    take_response(load, flow, load->response[i], load->in[i].msg_len, now);
+  return (unsigned)count;
+}
+
+static void sweep(struct load *load, int64_t now) {
+  load->next_sweep_ns = now + SWEEP_NS;
+  for (unsigned f = 0; f < load->sockets; f++)
+    for (unsigned i = 0; load->flow[f].under_way && i < SLOTS; i++) {
+      struct slot *slot = &load->flow[f].slot[i];
+      if (slot->sent_ns && now - slot->sent_ns > LOST_NS) {
+        load->part.lost += slot->sent_ns >= load->counted_ns;
+        slot->sent_ns = 0;
+        load->flow[f].under_way--;
+      }
+    }
+}
+
+static void wait_for_responses(const struct load *load, int64_t most_ns) {
+  struct pollfd fds[SOCKETS_MOST];
+  for (unsigned i = 0; i < load->sockets; i++)
+    fds[i] = (struct pollfd){.fd = load->flow[i].fd, .events = POLLIN};
+  struct timespec time = {most_ns / 1000000000, most_ns % 1000000000};
+  ppoll(fds, load->sockets, &time, NULL);
+}
+
+/* What is due of an open loop by now, shared out among the sockets. */
+static void send_due(struct load *load, int64_t now) {
+  double step_ns = 1e9 / load->rate;
+  uint64_t due = (uint64_t)((double)(now - load->start_ns) / step_ns) + 1;
+  unsigned full = 0;
+  while (load->due_count < due && full < load->sockets) {
+    struct flow *flow = &load->flow[load->due_count / 8 % load->sockets];
+    uint64_t missing = due - load->due_count;
+    unsigned wanted = missing < BATCH ? (unsigned)missing : BATCH;
+    unsigned sent =
+        send_queries(load, flow, wanted, (double)load->start_ns + (double)load->due_count * step_ns, step_ns);
+    load->due_count += sent ? sent : 8; /* no room: given up, and counted below */
+    if (!sent) {
+      load->part.sent += 8;
+      load->part.lost += 8;
+      full++;
+    }
+  }
+}
+
+static bool is_anything_under_way(const struct load *load) {
+  for (unsigned i = 0; i < load->sockets; i++)
+    if (load->flow[i].under_way)
+      return true;
+  return false;
+}
+
+/* How long there is nothing to do if no response comes. */
+static int64_t idle_ns(const struct load *load, int64_t now) {
+  if (load->rate == 0 || now >= load->end_ns)
+    return SWEEP_NS;
+  return load->start_ns + (int64_t)((double)load->due_count * 1e9 / load->rate) - now;
+}
+
+static void run(struct load *load) {
+  load->start_ns = now_ns();
+  load->counted_ns = load->part_ns = load->start_ns + (int64_t)(load->warm_up * 1e9);
+  load->end_ns = load->counted_ns + (int64_t)(load->seconds * 1e9);
+  int64_t busy_ns = load->start_ns;
+  for (int64_t now = load->start_ns; now < load->end_ns || is_anything_under_way(load); now = now_ns()) {
+    if (load->rate > 0 && now < load->end_ns)
+      send_due(load, now);
+    unsigned received = 0, share = load->window / load->sockets;
+    for (unsigned i = 0; i < load->sockets; i++) {
+      struct flow *flow = &load->flow[i];
+      if (flow->under_way)
+        received += receive(load, flow);
+      if (load->rate == 0 && now < load->end_ns && flow->under_way < share)
+        send_queries(load, flow, share - flow->under_way, (double)now_ns(), 0);
+    }
+    if (now >= load->next_sweep_ns)
+      sweep(load, now);
+    if (load->interval > 0 && (double)(now - load->part_ns) >= load->interval * 1e9)
+      end_part(load, now);
+    if (received)
+      busy_ns = now;
+    int64_t idle = idle_ns(load, now);
+    if (!received && idle > SPIN_NS && now - busy_ns > SPIN_NS)
+      wait_for_responses(load, idle < SWEEP_NS ? idle - SPIN_NS / 2 : SWEEP_NS);
+  }
+  end_part(load, now_ns());
+}
+
+static void print_all(const struct load *load) {
+  struct rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  printf("{\"seconds\":%.6f,\"rate\":%.1f,", load->seconds, (double)load->in_time / load->seconds);
+  counts_print(&load->all);
+  printf(",\"refused\":%llu,\"client_user_s\":%.3f,\"client_system_s\":%.3f,\"client_calls\":%llu",
+         (unsigned long long)load->refused, (double)usage.ru_utime.tv_sec + (double)usage.ru_utime.tv_usec / 1e6,
+         (double)usage.ru_stime.tv_sec + (double)usage.ru_stime.tv_usec / 1e6, (unsigned long long)load->system_calls);
+  if (load->watched_size)
+    printf(",\"watched\":%llu,\"watched_last_s\":%.6f", (unsigned long long)load->watched_count,
+           (double)load->watched_ns / 1e9);
+  printf("}\n");
+}
+
+static double read_number(const char *text) {
+  char *end;
+  double number = strtod(text, &end);
+  errno = 0;
+  if (end == text || *end || !(number >= 0) || !isfinite(number))
+    fail(text);
+  return number;
+}
+
+static void read_watched(struct load *load, const char *text) {
+  int family = strchr(text, ':') ? AF_INET6 : AF_INET;
+  if (inet_pton(family, text, load->watched) != 1)
+    fail(text);
+  load->watched_size = family == AF_INET ? 4 : 16;
+}
+
+static void read_arguments(struct load *load, int argc, char **argv) {
+  static const struct option options[] = {{"server", 1, NULL, 'a'},  {"port", 1, NULL, 'p'},
+                                          {"mix", 1, NULL, 'm'},     {"seconds", 1, NULL, 't'},
+                                          {"warm-up", 1, NULL, 'u'}, {"window", 1, NULL, 'w'},
+                                          {"rate", 1, NULL, 'r'},    {"sockets", 1, NULL, 's'},
+                                          {"edns", 1, NULL, 'e'},    {"dnssec", 0, NULL, 'd'},
+                                          {"subnets", 1, NULL, 'n'}, {"queries", 1, NULL, 'q'},
+                                          {"seed", 1, NULL, 'x'},    {"interval", 1, NULL, 'i'},
+                                          {"sample", 1, NULL, 'o'},  {"sample-every", 1, NULL, 'v'},
+                                          {"watch", 1, NULL, 'h'},   {0}};
+  for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;)
+    switch (option) {
+    case 'a':
+      load->server = optarg;
+      break;
+    case 'p':
+      load->port = optarg;
+      break;
+    case 'm':
+      load->plan.mix = optarg;
+      break;
+    case 't':
+      load->seconds = read_number(optarg);
+      break;
+    case 'u':
+      load->warm_up = read_number(optarg);
+      break;
+    case 'w':
+      load->window = (unsigned)read_number(optarg);
+      break;
+    case 'r':
+      load->rate = read_number(optarg);
+      break;
+    case 's':
+      load->sockets = (unsigned)read_number(optarg);
+      break;
+    case 'e':
+      load->plan.edns_size = (unsigned)read_number(optarg);
+      break;
+    case 'd':
+      load->plan.dnssec = true;
+      break;
+    case 'n':
+      load->plan.subnets = optarg;
+      break;
+    case 'q':
+      load->plan.count = (size_t)read_number(optarg);
+      break;
+    case 'x':
+      load->plan.seed = (uint64_t)read_number(optarg);
+      break;
+    case 'i':
+      load->interval = read_number(optarg);
+      break;
+    case 'o':
+      load->sample_file = optarg;
+      break;
+    case 'v':
+      load->sample_every = (unsigned)read_number(optarg);
+      break;
+    case 'h':
+      read_watched(load, optarg);
+      break;
+    default:
+      fail("usage");
+    }
+  if (!load->server || !load->port || !load->plan.mix || optind != argc || load->sample_every == 0 ||
+      load->sockets == 0 || load->sockets > SOCKETS_MOST || load->window < load->sockets ||
+      load->window / load->sockets > SLOTS / 2 || load->plan.count < BATCH || load->plan.count > 4000000)
+    fail("usage");
+}
+
+int main(int argc, char **argv) {
+  struct load *load = calloc(1, sizeof *load);
+  if (!load)
+    fail("memory");
+  load->seconds = 2;
+  load->window = 256;
+  load->sockets = 4;
+  load->sample_every = 1000;
+  load->plan.count = 65536;
+  load->plan.seed = 1;
+  read_arguments(load, argc, argv);
+  queries_init(&load->queries, &load->plan);
+  load->flow = calloc(load->sockets, sizeof *load->flow);
+  if (!load->flow)
+    fail("memory");
+  for (unsigned i = 0; i < load->sockets; i++)
+    open_flow(load, &load->flow[i]);
+  for (unsigned i = 0; i < BATCH; i++) {
+    load->in_part[i] = (struct iovec){load->response[i], RESPONSE_MOST};
+    load->in[i].msg_hdr = (struct msghdr){.msg_iov = &load->in_part[i], .msg_iovlen = 1};
+    load->out[i].msg_hdr = (struct msghdr){.msg_iov = &load->out_part[i], .msg_iovlen = 1};
+  }
+  if (load->sample_file && !(load->sample = fopen(load->sample_file, "w")))
+    fail(load->sample_file);
+  prctl(PR_SET_TIMERSLACK, 1L);
+  run(load);
+  print_all(load);
+  if (load->sample && fclose(load->sample))
+    fail(load->sample_file);
+  for (unsigned i = 0; i < load->sockets; i++)
+    close(load->flow[i].fd);
+  free(load->flow);
+  queries_release(&load->queries);
+  free(load);
+  return 0;
+}
