@@ -16,7 +16,8 @@ PACKAGES_TEST  = $(PACKAGES_BUILD) libcmocka-dev clang libclang-rt-14-dev python
 	knot-dnsutils unbound prometheus chromium chromium-driver iproute2 procps lmdb-utils \
 	bind9 knot nsd knot-resolver pdns-recursor zonemaster-cli openssl snmpd snmp haproxy \
 	prometheus-node-exporter python3-pyftpdlib nghttp2-server valgrind
-PACKAGES_BENCH = $(PACKAGES_TEST) etcd-server
+PACKAGES_BENCH = $(PACKAGES_TEST) etcd-server gdnsd knot-module-geoip pdns-server pdns-backend-bind pdns-backend-geoip \
+	dnsperf linux-perf
 PACKAGES_LINT  = clang-format clang-tidy cppcheck
 
 LIBRARIES = lmdb yaml-0.1 jansson libuv liburcu-qsbr libcurl gnutls libcares libmicrohttpd libcap-ng libseccomp libsystemd \

@@ -72,7 +72,8 @@ struct load {
   int64_t start_ns, end_ns, counted_ns; /* counted_ns: when the warm-up is over */
   uint64_t due_count;                   /* open loop: queries sent or given up */
   struct counts all, part;
-  uint64_t in_time; /* received before end_ns */
+  uint64_t in_time;  /* received before end_ns */
+  uint64_t answered; /* received at all, those of the warm-up too */
   int64_t next_sweep_ns, part_ns;
   FILE *sample;
   unsigned sampled;
@@ -267,6 +268,7 @@ static void take_response(struct load *load, struct flow *flow, const unsigned c
     load->watched_count++;
     load->watched_ns = now;
   }
+  load->answered++;
   slot->sent_ns = 0;
   flow->under_way--;
 }
@@ -376,8 +378,10 @@ static void print_all(const struct load *load) {
   getrusage(RUSAGE_SELF, &usage);
   printf("{\"seconds\":%.6f,\"rate\":%.1f,", load->seconds, (double)load->in_time / load->seconds);
   counts_print(&load->all);
-  printf(",\"refused\":%llu,\"client_user_s\":%.3f,\"client_system_s\":%.3f,\"client_calls\":%llu",
-         (unsigned long long)load->refused, (double)usage.ru_utime.tv_sec + (double)usage.ru_utime.tv_usec / 1e6,
+  printf(",\"answered_in_all\":%llu,\"refused\":%llu,\"client_user_s\":%.3f,\"client_system_s\":%.3f,\"client_calls\":%"
+         "llu",
+         (unsigned long long)load->answered, (unsigned long long)load->refused,
+         (double)usage.ru_utime.tv_sec + (double)usage.ru_utime.tv_usec / 1e6,
          (double)usage.ru_stime.tv_sec + (double)usage.ru_stime.tv_usec / 1e6, (unsigned long long)load->system_calls);
   if (load->watched_size)
     printf(",\"watched\":%llu,\"watched_last_s\":%.6f", (unsigned long long)load->watched_count,

@@ -1,0 +1,102 @@
+"""Runs the load programs against one server and says what both sides did."""
+import json
+import re
+import signal
+import statistics
+import subprocess
+from pathlib import Path
+
+from tests.bench.answering import machine
+from tests.system import harness
+
+PROGRAM = harness.BUILD / "bench/dns_load"
+DNSPERF = "/usr/bin/dnsperf"
+
+
+class Context:
+    """What a section needs: `quick` (a few seconds in all, which only show that everything runs), `directory` for its
+    files, `content` with members that are probed, the processors of servers and of clients."""
+
+    def __init__(self, directory, content, quick=False, progress=lambda text: None):
+        self.directory, self.content, self.quick, self.progress = Path(directory), content, quick, progress
+        self.files = {}
+        self.server_processor, self.client_processor = machine.two_processors()
+
+    def file(self, text):
+        """A file with that text."""
+        if text not in self.files:
+            self.files[text] = self.directory / f"text{len(self.files)}"
+            self.files[text].write_text(text)
+        return self.files[text]
+
+    def settle(self, server):
+        """Puts a started server on the processor of servers, before other work."""
+        machine.pin(server.all_pids(), self.server_processor)
+        machine.prefer(server.all_pids())
+        return server
+
+    # loads
+
+    def start_load(self, server, mix, seconds, **options):
+        """dns_load in the background, as a Popen for finish_load. `mix` is the text of a mix (see dns_queries.h); options
+        are those of dns_load with _ for -, `subnets` as text."""
+        arguments = [PROGRAM, "--server", server.host, "--port", server.port, "--seconds", seconds,
+                     "--mix", self.file(mix)]
+        if options.get("subnets"):
+            options["subnets"] = self.file(options["subnets"])
+        for name, value in options.items():
+            if value is True:
+                arguments.append("--" + name.replace("_", "-"))
+            elif value is not None and value is not False:
+                arguments += ["--" + name.replace("_", "-"), value]
+        process = subprocess.Popen(["setsid", *map(str, arguments)], stdout=subprocess.PIPE, text=True)
+        machine.pin([process.pid], self.client_processor)
+        machine.prefer([process.pid])
+        return process
+
+    @staticmethod
+    def finish_load(process):
+        """[what was printed for each interval…, what was printed for all]"""
+        text, _ = process.communicate(timeout=300)
+        if process.returncode != 0:
+            raise RuntimeError(f"dns_load ended with {process.returncode}")
+        return [json.loads(line) for line in text.splitlines()]
+
+    def run_load(self, server, mix, seconds, warm_up=0.2, **options):
+        """The account of dns_load for all, with `user_s` and `system_s` of the server's processes over the whole run, and
+        `answered`: what it answered in that time."""
+        pids = server.pids()
+        before = machine.cpu_s(pids)
+        process = self.start_load(server, mix, seconds, warm_up=warm_up, **options)
+        account = self.finish_load(process)[-1]
+        account["user_s"], account["system_s"] = (after - earlier for after, earlier in zip(machine.cpu_s(pids), before))
+        account["answered"] = account["answered_in_all"]
+        return account
+
+    def run_dnsperf(self, server, questions, seconds):
+        """(queries a second, lost) as dnsperf counts them; None without it. questions: text, NAME TYPE a line."""
+        if not Path(DNSPERF).exists():
+            return None
+        command = [DNSPERF, "-s", server.host, "-p", server.port, "-d", self.file(questions), "-l", seconds,
+                   "-c", 4, "-T", 1, "-q", 256, "-e"]
+        process = subprocess.Popen(["setsid", *map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        machine.pin([process.pid], self.client_processor)
+        machine.prefer([process.pid])
+        text, _ = process.communicate(timeout=60)
+        rate, lost = re.search(r"Queries per second:\s+([\d.]+)", text), re.search(r"Queries lost:\s+(\d+)", text)
+        if not rate or not lost:
+            raise RuntimeError(f"dnsperf told nothing:\n{text}")
+        return float(rate.group(1)), int(lost.group(1))
+
+
+def spread(values):
+    """(median, least, greatest)"""
+    return statistics.median(values), min(values), max(values)
+
+
+def stop_after(seconds, what):
+    """Ends the program with an error when it takes longer."""
+    def give_up(*_):
+        raise TimeoutError(f"{what}: not done within {seconds} s")
+    signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(seconds)

@@ -1,0 +1,249 @@
+"""How many answers a second, at what cost and how late, beside other servers."""
+import contextlib
+import random
+import time
+
+from tests.bench.answering import machine, peers
+from tests.bench.answering.content import BALANCED, MIX, NEAR, STATIC, SUBNETS, ZONE
+from tests.bench.answering.judge import Judge
+from tests.bench.answering.load import spread
+from tests.bench.answering.table import between, table
+
+FULL = {"rounds": 5, "seconds": 1.0, "warm_up": 0.2, "half_rounds": 3, "calls_s": 0.7, "dnsperf_s": 2, "sample_every": 2000}
+QUICK = {"rounds": 1, "seconds": 0.2, "warm_up": 0.05, "half_rounds": 1, "calls_s": 0.2, "dnsperf_s": 1, "sample_every": 100}
+SLOW_RATE = 2000
+EDNS = 1232
+# what is asked: the mix, the clients' subnets, and the servers' workload that it belongs to
+ASKED = {
+    "mix": (MIX, None, "mix"),
+    "balanced": (BALANCED, None, "balanced"),
+    "near": (NEAR, SUBNETS, "near"),
+    "static": (STATIC, None, "static"),
+    "balanced with subnets": (BALANCED, SUBNETS, "balanced"),
+}
+DECIDERS = "gslb", "gdnsd", "Knot DNS", "PowerDNS"
+
+
+class Tally:
+    """All rounds of one server with one kind of questions."""
+
+    def __init__(self):
+        self.rounds = []
+
+    def add(self, account):
+        self.rounds.append(account)
+
+    def values(self, key):
+        return [account[key] for account in self.rounds]
+
+    def total(self, key):
+        return sum(self.values(key))
+
+    def cpu_values(self):
+        return [(account["user_s"] + account["system_s"]) / account["answered"] * 1e6 for account in self.rounds]
+
+    def user(self):
+        """Seconds per million of all rounds together: processor time is counted in ticks."""
+        return self.total("user_s") / self.total("answered") * 1e6
+
+    def cpu(self):
+        return (self.total("user_s") + self.total("system_s")) / self.total("answered") * 1e6
+
+    def shares(self, ceiling):
+        return [mine["rate"] / its["rate"] for mine, its in zip(self.rounds, ceiling.rounds)]
+
+
+class Measurement:
+    def __init__(self, context, servers, plan):
+        self.context, self.servers, self.plan = context, servers, plan
+        self.judge = Judge(context.content)
+        self.tallies = {(what, server.name): Tally() for what in ASKED for server in servers if self.takes_part(what, server)}
+        self.half = {server.name: Tally() for server in servers}
+        self.calls, self.dnsperf = {}, {}
+        self.checked, self.problems, self.bad = {}, {}, {}
+
+    @staticmethod
+    def takes_part(what, server):
+        if what in ("static", "balanced with subnets") and server.kind not in DECIDERS:
+            return False
+        return ASKED[what][2] in server.workloads
+
+    def ask(self, what, server, seconds, **options):
+        mix, subnets, _ = ASKED[what]
+        sample = None if server.kind == "echo" else self.context.directory / "sample"
+        account = self.context.run_load(server, mix, seconds, warm_up=self.plan["warm_up"], edns=EDNS, subnets=subnets,
+                                        sample=sample, sample_every=self.plan["sample_every"],
+                                        seed=random.randrange(1 << 30), **options)
+        if account["received"] == 0:
+            raise RuntimeError(f"{server.name} answered nothing of {what}")
+        if sample:
+            self.look_at(server, what, sample, account)
+        return account
+
+    def look_at(self, server, what, sample, account):
+        count, problems = self.judge.check_file(sample)
+        self.checked[server.name] = self.checked.get(server.name, 0) + count
+        self.problems.setdefault(server.name, []).extend(f"{server.name}, {what}: {problem}" for problem in problems)
+        wrong, lost = self.bad.get(server.name, (0, 0))
+        self.bad[server.name] = wrong + account["wrong"] + account["mismatched"], lost + account["lost"]
+
+    def round(self, number):
+        """Each server once with all that it is asked for, in another order each time."""
+        for what in ASKED:
+            turns = [server for server in self.servers if (what, server.name) in self.tallies]
+            turn = number % len(turns)
+            for server in turns[turn:] + turns[:turn]:
+                self.context.progress(f"round {number + 1}: {what}: {server.name}")
+                self.tallies[what, server.name].add(self.ask(what, server, self.plan["seconds"]))
+
+    def half_round(self, number):
+        turn = number % len(self.servers)
+        for server in self.servers[turn:] + self.servers[:turn]:
+            self.context.progress(f"half of capacity: {server.name}")
+            rate = spread(self.tallies["mix", server.name].values("rate"))[0] / 2
+            self.half[server.name].add(self.ask("mix", server, self.plan["seconds"], rate=rate))
+
+    def count_calls(self, server):
+        """System calls a query, saturated and at a low rate."""
+        self.context.progress(f"system calls: {server.name}")
+        found = []
+        for options in ({}, {"rate": SLOW_RATE}):
+            seconds = self.plan["calls_s"]
+            process = self.context.start_load(server, MIX, seconds + 1, edns=EDNS, **options)
+            time.sleep(0.3)
+            begun = time.monotonic()
+            calls = machine.system_calls(server.pids(), seconds)
+            took = time.monotonic() - begun
+            account = self.context.finish_load(process)[-1]
+            # perf takes a moment to begin and to end, so what it counts is for the seconds that it was told
+            found.append(None if calls is None or took > seconds + 0.7 else calls / (account["rate"] * seconds))
+        self.calls[server.name] = found
+
+    def witness(self, server):
+        self.context.progress(f"dnsperf: {server.name}")
+        found = self.context.run_dnsperf(server, dnsperf_questions(), self.plan["dnsperf_s"])
+        if found:
+            self.dnsperf[server.name] = found
+
+
+def dnsperf_questions(count=20000):
+    """The mix as dnsperf reads it."""
+    draw = random.Random(1)
+    lines = [line.split() for line in MIX.splitlines()]
+    rows = []
+    for _, name, kind, *_ in draw.choices(lines, [float(line[0]) for line in lines], k=count):
+        label = "".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=10))
+        rows.append(f"{name.replace('#', str(draw.randrange(1000))).replace('?', label)} {kind}\n")
+    return "".join(rows)
+
+
+def chosen(context):
+    content = context.content
+    if context.quick:
+        return [peers.Echo(content), peers.Gslb(content)]
+    servers = [peers.Echo(content), peers.Gslb(content), peers.Gdnsd(content),
+               peers.Gdnsd(content, "gdnsd, static", balanced=False), peers.Nsd(content), peers.Knot(content),
+               peers.PowerDns(content), peers.Bind(content)]
+    missing = [server for server in servers if not server.is_installed()]
+    for server in missing:
+        context.progress(f"{server.name} is not installed")
+        server.end()
+    return [server for server in servers if server not in missing]
+
+
+def run(context):
+    plan = dict(QUICK if context.quick else FULL)
+    with contextlib.ExitStack() as stack:
+        servers = chosen(context)
+        for server in servers:
+            stack.callback(server.end)
+        for server in servers:
+            context.progress(f"starting {server.name}")
+            context.settle(server.start())
+        measurement = Measurement(context, servers, plan)
+        for number in range(plan["rounds"]):
+            measurement.round(number)
+        for number in range(plan["half_rounds"]):
+            measurement.half_round(number)
+        for server in servers:
+            measurement.count_calls(server)
+            if not context.quick:
+                measurement.witness(server)
+        return tell(measurement)
+
+
+def tell(measurement):
+    plan = measurement.plan
+    lines = [f"Answers over UDP, medians (least-greatest) of {plan['rounds']} rounds of {plan['seconds']:g} s that take turns;"
+             " one thread of each server", "", *tell_mix(measurement), "", *tell_lateness(measurement), ""]
+    for what in ("balanced", "near"):
+        lines += [*tell_rates(measurement, what), ""]
+    lines += [*tell_deciding(measurement), "", *tell_checks(measurement)]
+    problems = [problem for each in measurement.problems.values() for problem in each]
+    if problems:
+        lines += ["", "What the decoder found:"] + [f"  {problem[:300]}" for problem in problems[:10]]
+    return lines
+
+
+def rate_cells(measurement, what, server):
+    tally, ceiling = measurement.tallies[what, server.name], measurement.tallies[what, measurement.servers[0].name]
+    rate, shares = spread(tally.values("rate"))[0], tally.shares(ceiling)
+    median_cpu = spread(tally.cpu_values())[0]
+    return [f"{rate:,.0f}", between(tally.values("rate")), f"{spread(shares)[0]:.2f}", between(shares, "{:.2f}"),
+            f"{median_cpu:.2f}", between(tally.cpu_values(), "{:.2f}"), f"{tally.user():.2f}"]
+
+
+RATE_HEADS = ["a second", "", "of echo", "", "CPU s/1M", "", "user"]
+
+
+def tell_mix(measurement):
+    rows = []
+    for server in measurement.servers:
+        calls = [f"{value:.3f}" if value is not None else "-" for value in measurement.calls[server.name]]
+        witness = measurement.dnsperf.get(server.name)
+        rows.append([server.name, *rate_cells(measurement, "mix", server), *calls, f"{witness[0]:,.0f}" if witness else "-"])
+    return table(["mix, saturated", *RATE_HEADS, "calls/query", f"at {SLOW_RATE}/s", "dnsperf"], rows)
+
+
+def tell_lateness(measurement):
+    rows = []
+    for server in measurement.servers:
+        row = [server.name]
+        for tally in (measurement.half[server.name], measurement.tallies["mix", server.name]):
+            row += [f"{spread(tally.values(key))[0]:,.0f}" for key in ("p50_us", "p99_us")]
+            row += [between(tally.values("p99_us")), f"{spread(tally.values('p999_us'))[0]:,.0f}"]
+        rows.append(row)
+    return table(["mix, us", "half: p50", "p99", "", "p99.9", "saturated: p50", "p99", "", "p99.9"], rows)
+
+
+def tell_rates(measurement, what):
+    title = {"balanced": "balanced A", "near": "by Client Subnet"}[what]
+    return table([title, *RATE_HEADS], [[server.name, *rate_cells(measurement, what, server)]
+                                        for server in measurement.servers if (what, server.name) in measurement.tallies])
+
+
+def tell_deciding(measurement):
+    """What choosing costs: processor time beside the same server's answers without it."""
+    rows = []
+    for server in measurement.servers:
+        if ("static", server.name) not in measurement.tallies or ("near", server.name) not in measurement.tallies:
+            continue
+        row = [server.name]
+        for with_it, without in (("balanced", "static"), ("near", "balanced with subnets")):
+            above, below = measurement.tallies[with_it, server.name], measurement.tallies[without, server.name]
+            rounds = [mine / its for mine, its in zip(above.cpu_values(), below.cpu_values())]
+            row += [f"{spread(rounds)[0]:.2f}", between(rounds, "{:.2f}")]
+        rows.append(row)
+    return table(["CPU, times", "balanced / static", "", "near / balanced, both with subnets", ""], rows)
+
+
+def tell_checks(measurement):
+    rows = []
+    for server in measurement.servers:
+        if server.kind == "echo":
+            continue
+        wrong, lost = measurement.bad[server.name]
+        asked = sum(tally.total("sent") for (_, name), tally in measurement.tallies.items() if name == server.name)
+        rows.append([server.name, f"{asked:,}", f"{lost:,}", f"{wrong:,}", f"{measurement.checked[server.name]:,}",
+                     len(measurement.problems[server.name])])
+    return table(["answers", "asked", "lost", "wrong", "decoded", "found wrong"], rows)
