@@ -110,16 +110,16 @@ test-long: deps
 
 # clients and targets of the benches
 BENCHES = $(BUILD)/bench/dns_load $(BUILD)/bench/dns_echo
-$(BUILD)/bench/dns_load: tests/bench/dns_load.c tests/bench/dns_queries.c tests/bench/latency.c
+$(BUILD)/bench/dns_load: tests/bench/dns_load.c tests/bench/dns_counts.c tests/bench/dns_queries.c tests/bench/latency.c
 $(BUILD)/bench/dns_echo: tests/bench/dns_echo.c
-$(BENCHES): tests/bench/dns_queries.h tests/bench/latency.h
+$(BENCHES): tests/bench/dns_counts.h tests/bench/dns_queries.h tests/bench/latency.h
 	@mkdir -p $(@D)
 	@echo "  link  $@"
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(filter %.c,$^) -lm -o $@
 benches: $(BENCHES)
 
 # answers beside other servers
-bench: all benches
+bench: all
 	@tests/install-packages $(PACKAGES_BENCH)
 	GSLB_BUILD=$(abspath $(BUILD)) tests/bench/answers
 

@@ -29,8 +29,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/bench/dns_counts.h"
 #include "tests/bench/dns_queries.h"
-#include "tests/bench/latency.h"
 
 #define BATCH 64u
 #define RESPONSE_MOST 4096u
@@ -54,11 +54,6 @@ struct flow {
   uint16_t next_id;
   unsigned under_way;
   struct slot slot[SLOTS];
-};
-
-struct counts {
-  uint64_t sent, received, lost, late, mismatched, wrong, empty, truncated, rcode[16];
-  struct latency latency;
 };
 
 struct load {
@@ -118,38 +113,6 @@ static void open_flow(const struct load *load, struct flow *flow) {
     setsockopt(flow->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
   if (connect(flow->fd, (struct sockaddr *)&address, family == AF_INET ? sizeof *four : sizeof *six))
     fail("connect");
-}
-
-/* Counts print as members of an object. */
-static void counts_print(const struct counts *counts) {
-  printf("\"sent\":%llu,\"received\":%llu,\"lost\":%llu,\"late\":%llu,\"mismatched\":%llu,\"wrong\":%llu,\"empty\":%"
-         "llu,"
-         "\"truncated\":%llu,\"rcodes\":{",
-         (unsigned long long)counts->sent, (unsigned long long)counts->received, (unsigned long long)counts->lost,
-         (unsigned long long)counts->late, (unsigned long long)counts->mismatched, (unsigned long long)counts->wrong,
-         (unsigned long long)counts->empty, (unsigned long long)counts->truncated);
-  const char *comma = "";
-  for (unsigned i = 0; i < 16; i++)
-    if (counts->rcode[i]) {
-      printf("%s\"%u\":%llu", comma, i, (unsigned long long)counts->rcode[i]);
-      comma = ",";
-    }
-  printf("},");
-  latency_print(&counts->latency);
-}
-
-static void counts_fold(struct counts *sum, const struct counts *part) {
-  sum->sent += part->sent;
-  sum->received += part->received;
-  sum->lost += part->lost;
-  sum->late += part->late;
-  sum->mismatched += part->mismatched;
-  sum->wrong += part->wrong;
-  sum->empty += part->empty;
-  sum->truncated += part->truncated;
-  for (unsigned i = 0; i < 16; i++)
-    sum->rcode[i] += part->rcode[i];
-  latency_fold(&sum->latency, &part->latency);
 }
 
 static void end_part(struct load *load, int64_t now) {

@@ -59,9 +59,8 @@ class Judge:
         else:
             assert response.rcode() == dns.rcode.NXDOMAIN and not response.answer, "not NXDOMAIN"
             assert any(rrset.rdtype == dns.rdatatype.SOA for rrset in response.authority), "NXDOMAIN without SOA"
-        if kind == dns.rdatatype.A and name == f"www.{ZONE}" and (asked := subnet_of(query)):
-            told = subnet_of(response)
-            assert told and told.address == asked.address and told.srclen == asked.srclen, "another subnet"
+        if name != f"www.{NEAR_ZONE}" and (asked := subnet_of(query)) and (told := subnet_of(response)):
+            assert (told.address, told.srclen, told.scopelen) == (asked.address, asked.srclen, 0), "another subnet or scope"
 
     def check_near(self, query, response, texts):
         """The address is that of the client's network, and of every other one within the scope."""

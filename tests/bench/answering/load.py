@@ -1,5 +1,6 @@
 """Runs the load programs against one server and says what both sides did."""
 import json
+import os
 import re
 import signal
 import statistics
@@ -9,18 +10,23 @@ from pathlib import Path
 from tests.bench.answering import machine
 from tests.system import harness
 
-PROGRAM = harness.BUILD / "bench/dns_load"
+PROGRAM = harness.ROOT / "build/bench/dns_load"
 DNSPERF = "/usr/bin/dnsperf"
 
 
 class Context:
     """What a section needs: `quick` (a few seconds in all, which only show that everything runs), `directory` for its
-    files, `content` with members that are probed, the processors of servers and of clients."""
+    files, `content` with members that are probed, the processors of servers and of clients. `rounds`: how many, where not
+    as many as the section takes by itself."""
 
-    def __init__(self, directory, content, quick=False, progress=lambda text: None):
+    def __init__(self, directory, content, quick=False, progress=lambda text: None, rounds=None):
         self.directory, self.content, self.quick, self.progress = Path(directory), content, quick, progress
-        self.files = {}
+        self.files, self.rounds, self.failures = {}, rounds, []
         self.server_processor, self.client_processor = machine.two_processors()
+
+    def fail(self, what):
+        """Something of ours is wrong; the bench goes on, tells at its end and fails."""
+        self.failures.append(what)
 
     def file(self, text):
         """A file with that text."""
@@ -49,7 +55,7 @@ class Context:
                 arguments.append("--" + name.replace("_", "-"))
             elif value is not None and value is not False:
                 arguments += ["--" + name.replace("_", "-"), value]
-        process = subprocess.Popen(["setsid", *map(str, arguments)], stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(list(map(str, arguments)), stdout=subprocess.PIPE, text=True)
         machine.pin([process.pid], self.client_processor)
         machine.prefer([process.pid])
         return process
@@ -79,7 +85,7 @@ class Context:
             return None
         command = [DNSPERF, "-s", server.host, "-p", server.port, "-d", self.file(questions), "-l", seconds,
                    "-c", 4, "-T", 1, "-q", 256, "-e"]
-        process = subprocess.Popen(["setsid", *map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         machine.pin([process.pid], self.client_processor)
         machine.prefer([process.pid])
         text, _ = process.communicate(timeout=60)
@@ -87,6 +93,13 @@ class Context:
         if not rate or not lost:
             raise RuntimeError(f"dnsperf told nothing:\n{text}")
         return float(rate.group(1)), int(lost.group(1))
+
+
+def build_clients():
+    """dns_load and dns_echo, without sanitizers whatever the servers have."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "BUILD", "SANITIZE")}
+    subprocess.run(["make", "--no-print-directory", "-s", "benches"], cwd=harness.ROOT, env=environment, check=True,
+                   stdout=subprocess.DEVNULL)
 
 
 def spread(values):

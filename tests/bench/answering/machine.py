@@ -42,14 +42,28 @@ def pin(pids, processor):
 
 
 def prefer(pids):
-    """Before whatever else runs on this machine, where that is allowed. Without real-time scheduling, which the kernel
-    interrupts twenty times a second where others wait."""
+    """Before whatever else runs on this machine, where that is allowed; together with session_preferred. Without real-time
+    scheduling, which the kernel interrupts each second where others wait."""
     for pid in pids:
-        with contextlib.suppress(OSError):
-            Path(f"/proc/{pid}/autogroup").write_text("-20")
         for task in tasks(pid):
             with contextlib.suppress(OSError):
                 os.setpriority(os.PRIO_PROCESS, task, -20)
+
+
+@contextlib.contextmanager
+def session_preferred():
+    """Where the kernel groups processes by session, priorities hold within a session only; so this one is preferred, too."""
+    group = Path("/proc/self/autogroup")
+    before = None
+    with contextlib.suppress(OSError):
+        before = group.read_text().rpartition("nice")[2].strip()
+        group.write_text("-20")
+    try:
+        yield
+    finally:
+        if before:
+            with contextlib.suppress(OSError):
+                group.write_text(before)
 
 
 def cpu_s(pids):

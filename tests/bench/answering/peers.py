@@ -48,10 +48,6 @@ class Server(Peer):
         found = re.search(r"\b\d+\.\d+[\w.:~+-]*", result.stdout + result.stderr)
         return found.group() if found else ""
 
-    def run(self, *command):
-        # a session of its own, so that machine.prefer reaches all of it and nothing else
-        super().run("setsid", *map(str, command))
-
     def start(self):
         self.configure()
         self.launch()
@@ -77,7 +73,7 @@ class Echo(Server):
     """The ceiling; what comes back is what was sent."""
 
     kind = "echo"
-    program = str(harness.BUILD / "bench/dns_echo")
+    program = str(harness.ROOT / "build/bench/dns_echo")
     workloads = frozenset(("mix", "balanced", "static", "near"))
 
     @classmethod
@@ -88,7 +84,7 @@ class Echo(Server):
         pass
 
     def launch(self):
-        self.run(self.program, self.host, self.port)
+        self.run(self.program, self.host, str(self.port))
 
     def is_up(self, *_):
         return self.process.poll() is None and any(
@@ -110,8 +106,8 @@ class Gslb(Server):
         extra = {
             "sites": [{"name": member.site} for member in content.members],
             "networks": [{"network": str(network), "sites": [member.site]} for network, member in sites],
-            "monitors": [{"name": "web", "type": "http", "port": content.port, "path": "/health", "interval": "2s",
-                          "timeout": "1s", "rise": 1}],
+            "monitors": [{"name": "web", "type": "http", "port": content.port, "path": "/health", "interval": "1s",
+                          "timeout": "500ms", "rise": 1}],
             "services": [self.service(f"www.{ZONE}", srv="_http._tcp"), self.service(f"www.{NEAR_ZONE}", nearest=True)],
         }
         if change:
@@ -357,7 +353,7 @@ bind-config={self.directory}/named.conf
 geoip-zones-file={self.directory}/near.yaml
 geoip-database-files=
 edns-subnet-processing=yes
-enable-lua-records=yes
+enable-lua-records=shared
 receiver-threads=1
 distributor-threads=1
 daemon=no

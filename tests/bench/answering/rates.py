@@ -9,7 +9,7 @@ from tests.bench.answering.judge import Judge
 from tests.bench.answering.load import spread
 from tests.bench.answering.table import between, table
 
-FULL = {"rounds": 5, "seconds": 1.0, "warm_up": 0.2, "half_rounds": 3, "calls_s": 0.7, "dnsperf_s": 2, "sample_every": 2000}
+FULL = {"rounds": 5, "seconds": 0.8, "warm_up": 0.2, "half_rounds": 3, "calls_s": 0.7, "dnsperf_s": 2, "sample_every": 2000}
 QUICK = {"rounds": 1, "seconds": 0.2, "warm_up": 0.05, "half_rounds": 1, "calls_s": 0.2, "dnsperf_s": 1, "sample_every": 100}
 SLOW_RATE = 2000
 EDNS = 1232
@@ -19,7 +19,7 @@ ASKED = {
     "balanced": (BALANCED, None, "balanced"),
     "near": (NEAR, SUBNETS, "near"),
     "static": (STATIC, None, "static"),
-    "balanced with subnets": (BALANCED, SUBNETS, "balanced"),
+    "static with subnets": (STATIC, SUBNETS, "static"),
 }
 DECIDERS = "gslb", "gdnsd", "Knot DNS", "PowerDNS"
 
@@ -64,18 +64,24 @@ class Measurement:
 
     @staticmethod
     def takes_part(what, server):
-        if what in ("static", "balanced with subnets") and server.kind not in DECIDERS:
+        if what in ("static", "static with subnets") and server.kind not in DECIDERS:
             return False
         return ASKED[what][2] in server.workloads
 
-    def ask(self, what, server, seconds, **options):
+    def ask(self, what, server, **options):
+        """Once more where nothing came at all within a second: other work had the processor then. What was lost counts."""
+        for _ in range(3):
+            account = self.ask_once(what, server, **options)
+            if account["received"]:
+                return account
+        raise RuntimeError(f"{server.name} answers nothing of {what}: {account}")
+
+    def ask_once(self, what, server, **options):
         mix, subnets, _ = ASKED[what]
         sample = None if server.kind == "echo" else self.context.directory / "sample"
-        account = self.context.run_load(server, mix, seconds, warm_up=self.plan["warm_up"], edns=EDNS, subnets=subnets,
-                                        sample=sample, sample_every=self.plan["sample_every"],
-                                        seed=random.randrange(1 << 30), **options)
-        if account["received"] == 0:
-            raise RuntimeError(f"{server.name} answered nothing of {what}")
+        account = self.context.run_load(
+            server, mix, self.plan["seconds"], warm_up=self.plan["warm_up"], edns=EDNS, subnets=subnets, sample=sample,
+            sample_every=self.plan["sample_every"], seed=random.randrange(1 << 30), **options)
         if sample:
             self.look_at(server, what, sample, account)
         return account
@@ -94,14 +100,14 @@ class Measurement:
             turn = number % len(turns)
             for server in turns[turn:] + turns[:turn]:
                 self.context.progress(f"round {number + 1}: {what}: {server.name}")
-                self.tallies[what, server.name].add(self.ask(what, server, self.plan["seconds"]))
+                self.tallies[what, server.name].add(self.ask(what, server))
 
     def half_round(self, number):
         turn = number % len(self.servers)
         for server in self.servers[turn:] + self.servers[:turn]:
             self.context.progress(f"half of capacity: {server.name}")
             rate = spread(self.tallies["mix", server.name].values("rate"))[0] / 2
-            self.half[server.name].add(self.ask("mix", server, self.plan["seconds"], rate=rate))
+            self.half[server.name].add(self.ask("mix", server, rate=rate))
 
     def count_calls(self, server):
         """System calls a query, saturated and at a low rate."""
@@ -109,15 +115,21 @@ class Measurement:
         found = []
         for options in ({}, {"rate": SLOW_RATE}):
             seconds = self.plan["calls_s"]
-            process = self.context.start_load(server, MIX, seconds + 1, edns=EDNS, **options)
-            time.sleep(0.3)
+            process = self.context.start_load(server, MIX, seconds + 0.6, edns=EDNS, **options)
+            time.sleep(0.2)
             begun = time.monotonic()
             calls = machine.system_calls(server.pids(), seconds)
             took = time.monotonic() - begun
             account = self.context.finish_load(process)[-1]
             # perf takes a moment to begin and to end, so what it counts is for the seconds that it was told
-            found.append(None if calls is None or took > seconds + 0.7 else calls / (account["rate"] * seconds))
+            found.append(None if calls is None or took > seconds + 0.4 else calls / (account["rate"] * seconds))
         self.calls[server.name] = found
+
+    def complain(self):
+        for server in self.servers:
+            if server.kind == "gslb" and (self.bad[server.name][0] or self.problems[server.name]):
+                self.context.fail(f"{server.name}: {self.bad[server.name][0]} wrong answers; "
+                                  + "; ".join(self.problems[server.name][:3]))
 
     def witness(self, server):
         self.context.progress(f"dnsperf: {server.name}")
@@ -152,7 +164,7 @@ def chosen(context):
 
 
 def run(context):
-    plan = dict(QUICK if context.quick else FULL)
+    plan = {**(QUICK if context.quick else FULL), **({"rounds": context.rounds} if context.rounds else {})}
     with contextlib.ExitStack() as stack:
         servers = chosen(context)
         for server in servers:
@@ -169,6 +181,7 @@ def run(context):
             measurement.count_calls(server)
             if not context.quick:
                 measurement.witness(server)
+        measurement.complain()
         return tell(measurement)
 
 
@@ -229,12 +242,12 @@ def tell_deciding(measurement):
         if ("static", server.name) not in measurement.tallies or ("near", server.name) not in measurement.tallies:
             continue
         row = [server.name]
-        for with_it, without in (("balanced", "static"), ("near", "balanced with subnets")):
+        for with_it, without in (("balanced", "static"), ("near", "static with subnets")):
             above, below = measurement.tallies[with_it, server.name], measurement.tallies[without, server.name]
             rounds = [mine / its for mine, its in zip(above.cpu_values(), below.cpu_values())]
             row += [f"{spread(rounds)[0]:.2f}", between(rounds, "{:.2f}")]
         rows.append(row)
-    return table(["CPU, times", "balanced / static", "", "near / balanced, both with subnets", ""], rows)
+    return table(["CPU, times", "balanced / static", "", "near / static, both with subnets", ""], rows)
 
 
 def tell_checks(measurement):
