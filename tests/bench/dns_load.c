@@ -65,6 +65,7 @@ struct load {
   struct flow *flow;
   size_t next_query;
   int64_t start_ns, end_ns, counted_ns; /* counted_ns: when the warm-up is over */
+  uint64_t due_most;                    /* open loop: queries to be sent */
   uint64_t due_count;                   /* open loop: queries sent or given up */
   struct counts all, part;
   uint64_t in_time;  /* received before end_ns */
@@ -277,6 +278,8 @@ static void wait_for_responses(const struct load *load, int64_t most_ns) {
 static void send_due(struct load *load, int64_t now) {
   double step_ns = 1e9 / load->rate;
   uint64_t due = (uint64_t)((double)(now - load->start_ns) / step_ns) + 1;
+  if (due > load->due_most)
+    due = load->due_most;
   unsigned full = 0;
   while (load->due_count < due && full < load->sockets) {
     struct flow *flow = &load->flow[load->due_count / 8 % load->sockets];
@@ -286,9 +289,11 @@ static void send_due(struct load *load, int64_t now) {
         send_queries(load, flow, wanted, (double)load->start_ns + (double)load->due_count * step_ns, step_ns);
     load->due_count += sent ? sent : 8; /* no room: given up, and counted below */
     if (!sent) {
-      load->part.sent += 8;
-      load->part.lost += 8;
       full++;
+      if (now >= load->counted_ns) {
+        load->part.sent += 8;
+        load->part.lost += 8;
+      }
     }
   }
 }
@@ -302,7 +307,7 @@ static bool is_anything_under_way(const struct load *load) {
 
 /* How long there is nothing to do if no response comes. */
 static int64_t idle_ns(const struct load *load, int64_t now) {
-  if (load->rate == 0 || now >= load->end_ns)
+  if (load->due_count >= load->due_most)
     return SWEEP_NS;
   return load->start_ns + (int64_t)((double)load->due_count * 1e9 / load->rate) - now;
 }
@@ -311,9 +316,11 @@ static void run(struct load *load) {
   load->start_ns = now_ns();
   load->counted_ns = load->part_ns = load->start_ns + (int64_t)(load->warm_up * 1e9);
   load->end_ns = load->counted_ns + (int64_t)(load->seconds * 1e9);
+  load->due_most = (uint64_t)(load->rate * (load->warm_up + load->seconds));
   int64_t busy_ns = load->start_ns;
-  for (int64_t now = load->start_ns; now < load->end_ns || is_anything_under_way(load); now = now_ns()) {
-    if (load->rate > 0 && now < load->end_ns)
+  for (int64_t now = load->start_ns;
+       now < load->end_ns || load->due_count < load->due_most || is_anything_under_way(load); now = now_ns()) {
+    if (load->due_count < load->due_most)
       send_due(load, now);
     unsigned received = 0, share = load->window / load->sockets;
     for (unsigned i = 0; i < load->sockets; i++) {

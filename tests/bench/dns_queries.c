@@ -181,7 +181,7 @@ static unsigned char *put_name(unsigned char *at, const char *text) {
 /* RFC 7871 section 6: as many octets as the source prefix needs, the bits behind it zero. */
 static unsigned char *put_subnet(unsigned char *at, struct source *source) {
   const struct network *network = &source->network[draw(source) % source->network_count];
-  unsigned char address[16];
+  unsigned char address[16] = {0};
   unsigned octets = (network->source + 7) / 8;
   for (unsigned i = 0; i < octets; i++) {
     unsigned kept = network->length >= i * 8 + 8 ? 8 : network->length > i * 8 ? network->length - i * 8 : 0;

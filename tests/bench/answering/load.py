@@ -69,14 +69,14 @@ class Context:
         return [json.loads(line) for line in text.splitlines()]
 
     def run_load(self, server, mix, seconds, warm_up=0.2, **options):
-        """The account of dns_load for all, with `user_s` and `system_s` of the server's processes over the whole run, and
-        `answered`: what it answered in that time."""
+        """The account of dns_load for all, with `user_s` and `system_s` of the server's processes over the whole run,
+        `answered`: what it answered in that time, and `took_s`: how long queries were sent."""
         pids = server.pids()
         before = machine.cpu_s(pids)
         process = self.start_load(server, mix, seconds, warm_up=warm_up, **options)
         account = self.finish_load(process)[-1]
         account["user_s"], account["system_s"] = (after - earlier for after, earlier in zip(machine.cpu_s(pids), before))
-        account["answered"] = account["answered_in_all"]
+        account["answered"], account["took_s"] = account["answered_in_all"], warm_up + seconds
         return account
 
     def run_dnsperf(self, server, questions, seconds):
@@ -97,7 +97,8 @@ class Context:
 
 def build_clients():
     """dns_load and dns_echo, without sanitizers whatever the servers have."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "BUILD", "SANITIZE")}
+    of_make = "MAKEFLAGS", "MAKELEVEL", "BUILD", "SANITIZE"
+    environment = {name: value for name, value in os.environ.items() if name not in of_make}
     subprocess.run(["make", "--no-print-directory", "-s", "benches"], cwd=harness.ROOT, env=environment, check=True,
                    stdout=subprocess.DEVNULL)
 

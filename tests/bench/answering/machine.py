@@ -3,6 +3,7 @@ import contextlib
 import datetime
 import os
 import platform
+import re
 import subprocess
 from pathlib import Path
 
@@ -52,12 +53,14 @@ def prefer(pids):
 
 @contextlib.contextmanager
 def session_preferred():
-    """Where the kernel groups processes by session, priorities hold within a session only; so this one is preferred, too."""
+    """Where the kernel groups processes by session, priorities hold within a session only; so this one is preferred, too.
+    So is this process, which answers probes."""
     group = Path("/proc/self/autogroup")
     before = None
     with contextlib.suppress(OSError):
         before = group.read_text().rpartition("nice")[2].strip()
         group.write_text("-20")
+    prefer([os.getpid()])
     try:
         yield
     finally:
@@ -86,17 +89,16 @@ def memory_mb(pids):
 
 
 def system_calls(pids, seconds):
-    """How many the processes make in so many seconds; None where perf is missing or not allowed. Sleeps meanwhile."""
-    command = ["perf", "stat", "-x", ",", "-e", "raw_syscalls:sys_enter", "-p", ",".join(map(str, pids)), "--",
-               "sleep", str(seconds)]
+    """How many a second the processes make, over about so many seconds; None where perf is missing or not allowed. Sleeps
+    meanwhile."""
+    command = ["perf", "stat", "-e", "raw_syscalls:sys_enter", "-p", ",".join(map(str, pids)), "--", "sleep", str(seconds)]
     try:
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        result = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"})
     except FileNotFoundError:
         return None
-    for line in result.stderr.splitlines():
-        if "sys_enter" in line and line.split(",")[0].isdigit():
-            return int(line.split(",")[0])
-    return None
+    calls = re.search(r"^\s*([\d,]+)\s+raw_syscalls:sys_enter", result.stderr, re.MULTILINE)
+    took = re.search(r"^\s*([\d.]+) seconds time elapsed", result.stderr, re.MULTILINE)
+    return int(calls.group(1).replace(",", "")) / float(took.group(1)) if calls and took else None
 
 
 def describe():

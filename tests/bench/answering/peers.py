@@ -107,7 +107,7 @@ class Gslb(Server):
             "sites": [{"name": member.site} for member in content.members],
             "networks": [{"network": str(network), "sites": [member.site]} for network, member in sites],
             "monitors": [{"name": "web", "type": "http", "port": content.port, "path": "/health", "interval": "1s",
-                          "timeout": "500ms", "rise": 1}],
+                          "timeout": "1s", "rise": 1, "fall": 10}],
             "services": [self.service(f"www.{ZONE}", srv="_http._tcp"), self.service(f"www.{NEAR_ZONE}", nearest=True)],
         }
         if change:

@@ -49,6 +49,10 @@ class Tally:
     def cpu(self):
         return (self.total("user_s") + self.total("system_s")) / self.total("answered") * 1e6
 
+    def busy(self):
+        """Percent of its processor that the server had."""
+        return 100 * (self.total("user_s") + self.total("system_s")) / self.total("took_s")
+
     def shares(self, ceiling):
         return [mine["rate"] / its["rate"] for mine, its in zip(self.rounds, ceiling.rounds)]
 
@@ -57,7 +61,8 @@ class Measurement:
     def __init__(self, context, servers, plan):
         self.context, self.servers, self.plan = context, servers, plan
         self.judge = Judge(context.content)
-        self.tallies = {(what, server.name): Tally() for what in ASKED for server in servers if self.takes_part(what, server)}
+        self.tallies = {(what, server.name): Tally() for what in ASKED for server in servers
+                        if self.takes_part(what, server)}
         self.half = {server.name: Tally() for server in servers}
         self.calls, self.dnsperf = {}, {}
         self.checked, self.problems, self.bad = {}, {}, {}
@@ -112,18 +117,20 @@ class Measurement:
     def count_calls(self, server):
         """System calls a query, saturated and at a low rate."""
         self.context.progress(f"system calls: {server.name}")
-        found = []
-        for options in ({}, {"rate": SLOW_RATE}):
-            seconds = self.plan["calls_s"]
-            process = self.context.start_load(server, MIX, seconds + 0.6, edns=EDNS, **options)
+        self.calls[server.name] = [self.calls_a_query(server, rate) for rate in (None, SLOW_RATE)]
+
+    def calls_a_query(self, server, rate):
+        """None where they cannot be counted: not allowed, or the load was over before perf was."""
+        seconds = self.plan["calls_s"]
+        for more_s in (0.6, 2, 5):
+            process = self.context.start_load(server, MIX, seconds + more_s, edns=EDNS, rate=rate)
             time.sleep(0.2)
-            begun = time.monotonic()
             calls = machine.system_calls(server.pids(), seconds)
-            took = time.monotonic() - begun
+            is_whole = process.poll() is None
             account = self.context.finish_load(process)[-1]
-            # perf takes a moment to begin and to end, so what it counts is for the seconds that it was told
-            found.append(None if calls is None or took > seconds + 0.4 else calls / (account["rate"] * seconds))
-        self.calls[server.name] = found
+            if calls is None or is_whole:
+                return calls and calls / account["rate"]
+        return None
 
     def complain(self):
         for server in self.servers:
@@ -203,10 +210,10 @@ def rate_cells(measurement, what, server):
     rate, shares = spread(tally.values("rate"))[0], tally.shares(ceiling)
     median_cpu = spread(tally.cpu_values())[0]
     return [f"{rate:,.0f}", between(tally.values("rate")), f"{spread(shares)[0]:.2f}", between(shares, "{:.2f}"),
-            f"{median_cpu:.2f}", between(tally.cpu_values(), "{:.2f}"), f"{tally.user():.2f}"]
+            f"{median_cpu:.2f}", between(tally.cpu_values(), "{:.2f}"), f"{tally.user():.2f}", f"{tally.busy():.0f}"]
 
 
-RATE_HEADS = ["a second", "", "of echo", "", "CPU s/1M", "", "user"]
+RATE_HEADS = ["a second", "", "of echo", "", "CPU s/1M", "", "user", "% busy"]
 
 
 def tell_mix(measurement):
