@@ -20,6 +20,7 @@
 #include <math.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,9 +36,14 @@
 #define BATCH 64u
 #define RESPONSE_MOST 4096u
 #define SOCKETS_MOST 64u
-#define SLOTS 8192u /* of a socket: queries under way */
+#define CLOSED_SLOTS 4096u /* of a socket, powers of two */
+#define OPEN_SLOTS 32768u
 #define LOST_NS 1000000000
-#define SWEEP_NS 5000000
+#define KEPT_NS                                                                                                        \
+  10000000000 /* so long the id of a lost query is not used again, lest its response is taken for another's */
+#define SWEEP_NS 1000000 /* slots are looked at in pieces, which take no response's time */
+#define SWEEP_PIECE 2048u
+#define IDLE_NS 5000000
 #define SPIN_NS 50000
 #define RECEIVE_BYTES (8 << 20)
 #define SAMPLES_MOST 20000u
@@ -46,6 +52,7 @@ struct slot {
   int64_t sent_ns; /* 0: free */
   uint32_t query;
   uint16_t id;
+  bool is_lost;
 };
 
 /* One socket. Ids count up; a query stands in the slot of its id. */
@@ -53,13 +60,14 @@ struct flow {
   int fd;
   uint16_t next_id;
   unsigned under_way;
-  struct slot slot[SLOTS];
+  struct slot *slot; /* load->slots of them */
 };
 
 struct load {
   const char *server, *port, *sample_file, *watch;
   double seconds, warm_up, rate, interval;
-  unsigned window, sockets, sample_every;
+  unsigned window, sockets, slots, sample_every;
+  unsigned swept; /* slots of all sockets that this sweep has seen */
   struct query_plan plan;
   struct queries queries;
   struct flow *flow;
@@ -107,6 +115,9 @@ static void open_flow(const struct load *load, struct flow *flow) {
     six->sin6_port = port;
   if (inet_pton(family, load->server, family == AF_INET ? (void *)&four->sin_addr : (void *)&six->sin6_addr) != 1)
     fail("server");
+  flow->slot = calloc(load->slots, sizeof *flow->slot);
+  if (!flow->slot)
+    fail("memory");
   flow->fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (flow->fd < 0)
     fail("socket");
@@ -133,16 +144,16 @@ static unsigned send_queries(struct load *load, struct flow *flow, unsigned coun
   unsigned ready = 0;
   for (; ready < count && ready < BATCH; ready++) {
     unsigned tries = 0;
-    while (flow->slot[flow->next_id % SLOTS].sent_ns && tries++ < SLOTS)
+    while (flow->slot[flow->next_id % load->slots].sent_ns && tries++ < load->slots)
       flow->next_id++;
-    struct slot *slot = &flow->slot[flow->next_id % SLOTS];
+    struct slot *slot = &flow->slot[flow->next_id % load->slots];
     if (slot->sent_ns)
       break;
     const struct query *query = &load->queries.query[load->next_query];
     unsigned char *wire = load->queries.wire + query->offset;
     wire[0] = (unsigned char)(flow->next_id >> 8);
     wire[1] = (unsigned char)flow->next_id;
-    *slot = (struct slot){(int64_t)(due_ns + step_ns * ready), (uint32_t)load->next_query, flow->next_id++};
+    *slot = (struct slot){(int64_t)(due_ns + step_ns * ready), (uint32_t)load->next_query, flow->next_id++, false};
     load->out_part[ready] = (struct iovec){wire, query->size};
     if (slot->sent_ns >= load->counted_ns)
       load->part.sent++;
@@ -217,8 +228,8 @@ static void take_response(struct load *load, struct flow *flow, const unsigned c
     return;
   }
   uint16_t id = (uint16_t)(bytes[0] << 8 | bytes[1]);
-  struct slot *slot = &flow->slot[id % SLOTS];
-  if (slot->sent_ns == 0 || slot->id != id) {
+  struct slot *slot = &flow->slot[id % load->slots];
+  if (slot->sent_ns == 0 || slot->is_lost || slot->id != id) {
     load->part.late++;
     return;
   }
@@ -255,15 +266,19 @@ static unsigned receive(struct load *load, struct flow *flow) {
 
 static void sweep(struct load *load, int64_t now) {
   load->next_sweep_ns = now + SWEEP_NS;
-  for (unsigned f = 0; f < load->sockets; f++)
-    for (unsigned i = 0; load->flow[f].under_way && i < SLOTS; i++) {
-      struct slot *slot = &load->flow[f].slot[i];
-      if (slot->sent_ns && now - slot->sent_ns > LOST_NS) {
-        load->part.lost += slot->sent_ns >= load->counted_ns;
-        slot->sent_ns = 0;
-        load->flow[f].under_way--;
-      }
+  struct flow *flow = &load->flow[load->swept / load->slots];
+  for (unsigned end = load->swept + SWEEP_PIECE; load->swept < end; load->swept++) {
+    struct slot *slot = &flow->slot[load->swept % load->slots];
+    if (slot->is_lost && now - slot->sent_ns > KEPT_NS) {
+      *slot = (struct slot){0};
+    } else if (slot->sent_ns && !slot->is_lost && now - slot->sent_ns > LOST_NS) {
+      load->part.lost += slot->sent_ns >= load->counted_ns;
+      slot->is_lost = true;
+      flow->under_way--;
     }
+  }
+  if (load->swept == load->slots * load->sockets)
+    load->swept = 0;
 }
 
 static void wait_for_responses(const struct load *load, int64_t most_ns) {
@@ -308,7 +323,7 @@ static bool is_anything_under_way(const struct load *load) {
 /* How long there is nothing to do if no response comes. */
 static int64_t idle_ns(const struct load *load, int64_t now) {
   if (load->due_count >= load->due_most)
-    return SWEEP_NS;
+    return IDLE_NS;
   return load->start_ns + (int64_t)((double)load->due_count * 1e9 / load->rate) - now;
 }
 
@@ -338,7 +353,7 @@ static void run(struct load *load) {
       busy_ns = now;
     int64_t idle = idle_ns(load, now);
     if (!received && idle > SPIN_NS && now - busy_ns > SPIN_NS)
-      wait_for_responses(load, idle < SWEEP_NS ? idle - SPIN_NS / 2 : SWEEP_NS);
+      wait_for_responses(load, idle < IDLE_NS ? idle - SPIN_NS / 2 : IDLE_NS);
   }
   end_part(load, now_ns());
 }
@@ -443,7 +458,7 @@ static void read_arguments(struct load *load, int argc, char **argv) {
     }
   if (!load->server || !load->port || !load->plan.mix || optind != argc || load->sample_every == 0 ||
       load->sockets == 0 || load->sockets > SOCKETS_MOST || load->window < load->sockets ||
-      load->window / load->sockets > SLOTS / 2 || load->plan.count < BATCH || load->plan.count > 4000000)
+      load->window / load->sockets > CLOSED_SLOTS / 2 || load->plan.count < BATCH || load->plan.count > 4000000)
     fail("usage");
 }
 
@@ -462,6 +477,7 @@ int main(int argc, char **argv) {
   load->flow = calloc(load->sockets, sizeof *load->flow);
   if (!load->flow)
     fail("memory");
+  load->slots = load->rate > 0 ? OPEN_SLOTS : CLOSED_SLOTS;
   for (unsigned i = 0; i < load->sockets; i++)
     open_flow(load, &load->flow[i]);
   for (unsigned i = 0; i < BATCH; i++) {
@@ -476,8 +492,10 @@ int main(int argc, char **argv) {
   print_all(load);
   if (load->sample && fclose(load->sample))
     fail(load->sample_file);
-  for (unsigned i = 0; i < load->sockets; i++)
+  for (unsigned i = 0; i < load->sockets; i++) {
+    free(load->flow[i].slot);
     close(load->flow[i].fd);
+  }
   free(load->flow);
   queries_release(&load->queries);
   free(load);

@@ -21,7 +21,7 @@ ASKED = {
     "static": (STATIC, None, "static"),
     "static with subnets": (STATIC, SUBNETS, "static"),
 }
-DECIDERS = "gslb", "gdnsd", "Knot DNS", "PowerDNS"
+DECIDERS = "gslb", "gdnsd", "Knot DNS", "PowerDNS"  # of which is shown what choosing costs
 
 
 class Tally:
@@ -69,8 +69,8 @@ class Measurement:
 
     @staticmethod
     def takes_part(what, server):
-        if what in ("static", "static with subnets") and server.kind not in DECIDERS:
-            return False
+        if what in ("static", "static with subnets"):
+            return server.kind in DECIDERS and "near" in server.workloads
         return ASKED[what][2] in server.workloads
 
     def ask(self, what, server, **options):
