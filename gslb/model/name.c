@@ -164,22 +164,38 @@ static inline uint64_t read_short(uint8_t *out, const uint8_t *wire, size_t size
   return word;
 }
 
+typedef uint8_t block __attribute__((vector_size(16)));
+typedef uint64_t words __attribute__((vector_size(16)));
+
+static inline words read_block(uint8_t *out, const uint8_t *wire, size_t at, bool is_copied) {
+  block bytes;
+  memcpy(&bytes, wire + at, sizeof bytes);
+  if (is_copied) {
+    bytes |= (block)(bytes - 'A' < 26) & 0x20;
+    memcpy(out + at, &bytes, sizeof bytes);
+  }
+  return (words)bytes;
+}
+
 /* 16 bytes a step; the last step takes the last bytes, some of them perhaps a second time, so that none needs padding.
  */
-static inline uint64_t hash_bytes(uint8_t *out, const uint8_t *wire, size_t size, bool is_copied) {
-  uint64_t state = HASH_START ^ size, a, b = 0;
-  if (size < 8)
-    return mix(state, mix(state, read_short(out, wire, size, is_copied), b), HASH_START);
-  size_t at = 0;
-  for (; size - at > 16; at += 16) {
-    a = read_word(out, wire, at, is_copied);
-    b = read_word(out, wire, at + 8, is_copied);
-    state = mix(state, a, b);
+static inline __attribute__((always_inline)) uint64_t hash_bytes(uint8_t *out, const uint8_t *wire, size_t size,
+                                                                 bool is_copied) {
+  uint64_t state = HASH_START ^ size;
+  words last = {0};
+  if (size >= sizeof last) {
+    for (size_t at = 0; size - at > sizeof last; at += sizeof last) {
+      words next = read_block(out, wire, at, is_copied);
+      state = mix(state, next[0], next[1]);
+    }
+    last = read_block(out, wire, size - sizeof last, is_copied);
+  } else if (size >= 8) {
+    last[0] = read_word(out, wire, 0, is_copied);
+    last[1] = read_word(out, wire, size - 8, is_copied);
+  } else {
+    last[0] = read_short(out, wire, size, is_copied);
   }
-  /* in this order, since in place the second of two overlapping words is lower case already */
-  a = size - at > 8 ? read_word(out, wire, at, is_copied) : 0;
-  b = read_word(out, wire, size - 8, is_copied);
-  return mix(HASH_START ^ size, mix(state, a, b), HASH_START);
+  return mix(HASH_START ^ size, mix(state, last[0], last[1]), HASH_START);
 }
 
 uint64_t name_hash(const uint8_t *wire, size_t size) {
