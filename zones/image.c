@@ -6,10 +6,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "zones/wire.h"
-
-#define TTL_AT 6u /* in a record that starts with a pointer */
-
 /* Huge pages are mapped as such only where the address and the offset in the file agree in their lower 21 bits. */
 void *image_reserve(int fd, size_t size, int protection) {
   size_t page = (size_t)getpagesize();
@@ -76,8 +72,4 @@ void image_unmap(struct image *image) {
   if (image->base)
     munmap((void *)(uintptr_t)image->base, image->mapped);
   *image = (struct image){0};
-}
-
-uint32_t image_rrset_ttl(const struct image_rrset *rrset) {
-  return wire_get_u32(image_rrset_data(rrset) + TTL_AT);
 }

@@ -287,6 +287,7 @@ static void write_soa(struct layout *layout, const struct tree_zone *zone, const
   write_rrset(layout, zone->apex, soa, out->minimum_s, layout->base + negative);
   const uint8_t *apex = layout->base + (uint64_t)zone->apex->unit * IMAGE_UNIT;
   const struct image_rrset *ns = image_find_rrset((const struct image_node *)(const void *)apex, TYPE_NS);
+  assert(ns); /* checked with the SOA */
   out->soa = negative;
   out->ns = (uint64_t)((const uint8_t *)ns - layout->base);
   out->serial = wire_get_u32(numbers);
