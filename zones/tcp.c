@@ -8,21 +8,27 @@
 #include <unistd.h>
 
 #include "gslb/base/memory.h"
+#include "zones/tcp_clients.h"
 #include "zones/wire.h"
 
 /* No query that we can answer comes near this; a longer one ends its connection. */
 #define TCP_QUERY_MOST 4096u
 #define TCP_PREFIX_SIZE 2u
-#define TCP_PENDING_MOST (1u << 20) /* bytes of unsent replies, all connections of a worker together */
+#define TCP_IN_SIZE (1u << 14)      /* read at once: some hundred pipelined queries */
+#define TCP_OUT_ENOUGH (1u << 15)   /* bytes of replies that are sent without waiting for more of them */
+#define TCP_PENDING_MOST (1u << 20) /* bytes kept for peers that do not read, all connections of a worker together */
+
+_Static_assert(TCP_IN_SIZE >= TCP_PREFIX_SIZE + TCP_QUERY_MOST, "the longest query fits");
 
 struct tcp_connection {
   struct tcp_connection *older, *newer; /* by last activity; free ones are linked by newer */
   int fd;                               /* -1: free */
   int64_t active_ms; /* of the last whole query or reply; single bytes do not count, or a dripping peer would stay */
-  uint8_t *begun;    /* what came of a query that is not whole yet, or waits for the peer to read; heap */
+  uint8_t *begun;    /* what came of a query that is not whole yet, or queries that wait for the peer to read; heap */
   size_t begun_size;
-  uint8_t *pending; /* a reply that the peer did not take whole; heap */
+  uint8_t *pending; /* replies that the peer did not take; heap */
   size_t pending_size, pending_sent;
+  size_t held;       /* bytes kept because the peer does not read, as they stand in pending_total */
   uint64_t progress; /* whole queries answered and replies flushed */
   struct client client;
   bool is_ending; /* the peer sent its last byte */
@@ -30,18 +36,19 @@ struct tcp_connection {
 
 struct tcp {
   int epoll;
-  uint32_t limit, used, per_client;
+  uint32_t limit, per_client;
   int64_t idle_ms;
   size_t pending_total; /* bytes */
   struct transfers *transfers;
+  struct tcp_clients *clients;
   struct tcp_connection **all; /* allocated when first needed, kept */
   uint32_t all_count;
   struct tcp_connection *free;
   struct tcp_connection *oldest, *newest;
   /* the connection being served: */
-  size_t in_used;
-  uint8_t in[TCP_PREFIX_SIZE + TCP_QUERY_MOST];
-  uint8_t *reply; /* TCP_PREFIX_SIZE + WIRE_MESSAGE_MOST */
+  size_t in_used, out_used;
+  uint8_t in[TCP_IN_SIZE];
+  uint8_t out[TCP_OUT_ENOUGH + TCP_PREFIX_SIZE + WIRE_MESSAGE_MOST]; /* replies, each with its length before it */
 };
 
 struct tcp *tcp_new(int epoll, uint32_t connections, uint32_t per_client, int64_t idle_ms,
@@ -53,7 +60,7 @@ struct tcp *tcp_new(int epoll, uint32_t connections, uint32_t per_client, int64_
   tcp->transfers = transfers;
   tcp->idle_ms = idle_ms;
   tcp->all = mem_array(connections, sizeof *tcp->all);
-  tcp->reply = mem_alloc(TCP_PREFIX_SIZE + WIRE_MESSAGE_MOST);
+  tcp->clients = tcp_clients_new(connections + 1); /* a new one is counted before another gives way to it */
   return tcp;
 }
 
@@ -79,8 +86,8 @@ static void link_newest(struct tcp *tcp, struct tcp_connection *connection) {
 }
 
 static void drop_pending(struct tcp *tcp, struct tcp_connection *connection) {
-  if (connection->pending)
-    tcp->pending_total -= connection->pending_size;
+  tcp->pending_total -= connection->held;
+  connection->held = 0;
   free(connection->pending);
   connection->pending = NULL;
 }
@@ -94,7 +101,7 @@ static void close_connection(struct tcp *tcp, struct tcp_connection *connection,
   unlink_connection(tcp, connection);
   connection->newer = tcp->free;
   tcp->free = connection;
-  tcp->used--;
+  tcp_clients_remove(tcp->clients, &connection->client.addr);
   board_count(board, BOARD_TCP_CLOSED);
 }
 
@@ -109,7 +116,7 @@ void tcp_free(struct tcp *tcp) {
     free(tcp->all[i]);
   }
   free(tcp->all);
-  free(tcp->reply);
+  tcp_clients_free(tcp->clients);
   free(tcp);
 }
 
@@ -128,17 +135,6 @@ static struct tcp_connection *take_free(struct tcp *tcp, struct board_worker *bo
   return connection;
 }
 
-/* Whether one more connection of this client keeps within its share. */
-static bool has_room_for(const struct tcp *tcp, const struct addr *addr) {
-  uint32_t count = 0;
-  for (const struct tcp_connection *at = tcp->newest; at; at = at->older) {
-    count += memcmp(at->client.addr.bytes, addr->bytes, sizeof addr->bytes) == 0;
-    if (count >= tcp->per_client)
-      return false;
-  }
-  return true;
-}
-
 void tcp_accept(struct tcp *tcp, int listening, int64_t now_ms, struct answerer *answerer) {
   for (;;) {
     struct sockaddr_storage peer;
@@ -154,7 +150,7 @@ void tcp_accept(struct tcp *tcp, int listening, int64_t now_ms, struct answerer 
       return;
     struct client client = {.is_udp = false};
     if (addr_from_sockaddr((const struct sockaddr *)&peer, &client.addr) != STATUS_OK ||
-        !has_room_for(tcp, &client.addr)) {
+        !tcp_clients_add(tcp->clients, &client.addr, tcp->per_client)) {
       board_count(answerer->board, BOARD_TCP_REFUSED);
       close(fd);
       continue;
@@ -167,7 +163,6 @@ void tcp_accept(struct tcp *tcp, int listening, int64_t now_ms, struct answerer 
     connection->client = client;
     connection->is_ending = false;
     link_newest(tcp, connection);
-    tcp->used++;
     board_count(answerer->board, BOARD_TCP_OPENED);
     struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.ptr = connection};
     if (epoll_ctl(tcp->epoll, EPOLL_CTL_ADD, fd, &event) != 0)
@@ -188,27 +183,30 @@ static void make_room_for_pending(struct tcp *tcp, size_t size, struct board_wor
   }
 }
 
-/* Keeps what the peer did not take, and reads no more until it has. */
-static bool keep_pending(struct tcp *tcp, struct tcp_connection *connection, const uint8_t *data, size_t size,
-                         struct board_worker *board) {
+/* Keeps what the peer did not take of the replies, and reads no more until it has. */
+static bool keep_pending(struct tcp *tcp, struct tcp_connection *connection, size_t sent, struct board_worker *board) {
+  size_t size = tcp->out_used - sent;
   make_room_for_pending(tcp, size, board);
+  connection->held = size;
   tcp->pending_total += size;
   connection->pending = mem_alloc(size);
-  memcpy(connection->pending, data, size);
+  memcpy(connection->pending, tcp->out + sent, size);
   connection->pending_size = size;
   connection->pending_sent = 0;
   struct epoll_event event = {.events = EPOLLOUT, .data.ptr = connection};
   return epoll_ctl(tcp->epoll, EPOLL_CTL_MOD, connection->fd, &event) == 0;
 }
 
-static bool send_reply(struct tcp *tcp, struct tcp_connection *connection, size_t size, struct board_worker *board) {
-  wire_set_u16(tcp->reply, (uint16_t)size);
-  size += TCP_PREFIX_SIZE;
-  ssize_t sent = send(connection->fd, tcp->reply, size, MSG_NOSIGNAL | MSG_DONTWAIT);
-  if (sent < 0 && errno != EAGAIN && errno != EINTR)
-    return false;
+/* Sends the replies that were gathered. False: the connection is to be closed. */
+static bool send_replies(struct tcp *tcp, struct tcp_connection *connection, struct board_worker *board) {
+  if (tcp->out_used == 0)
+    return true;
+  ssize_t sent = send(connection->fd, tcp->out, tcp->out_used, MSG_NOSIGNAL | MSG_DONTWAIT);
+  bool is_gone = sent < 0 && errno != EAGAIN && errno != EINTR;
   size_t done = sent < 0 ? 0 : (size_t)sent;
-  return done == size || keep_pending(tcp, connection, tcp->reply + done, size - done, board);
+  bool is_kept = is_gone || done == tcp->out_used || keep_pending(tcp, connection, done, board);
+  tcp->out_used = 0;
+  return is_kept && !is_gone;
 }
 
 /* Well-formed and in our class; whether the client may have the zone is for zones/transfer to say. */
@@ -217,38 +215,43 @@ static bool asks_for_transfer(const struct query *query) {
          query->class == CLASS_IN;
 }
 
-/* False: the connection is to be closed. */
-static bool answer_one(struct tcp *tcp, struct tcp_connection *connection, const uint8_t *packet, size_t size,
-                       struct answerer *answerer, const struct book *book) {
+enum tcp_step { TCP_WAIT, TCP_AGAIN, TCP_CLOSE };
+
+/* TCP_AGAIN: the next one may follow. TCP_WAIT: this one has to come again, when the peer has read. */
+static enum tcp_step answer_one(struct tcp *tcp, struct tcp_connection *connection, const uint8_t *packet, size_t size,
+                                struct answerer *answerer, const struct book *book) {
   struct query query;
+  enum query_verdict verdict = query_parse(packet, size, &query);
+  if (verdict == QUERY_FINE && asks_for_transfer(&query)) {
+    /* what stands before it is to be with the peer before another thread writes to the connection */
+    if (!send_replies(tcp, connection, answerer->board))
+      return TCP_CLOSE;
+    if (connection->pending)
+      return TCP_WAIT;
+  }
   board_count(answerer->board, BOARD_QUERIES_TCP);
   if (connection->client.addr.family == 6)
     board_count(answerer->board, BOARD_QUERIES_IPV6);
-  switch (query_parse(packet, size, &query)) {
-  case QUERY_DROP_SHORT:
-    board_count(answerer->board, BOARD_DROPPED_SHORT);
-    return false;
-  case QUERY_DROP_RESPONSE:
-    board_count(answerer->board, BOARD_DROPPED_RESPONSE);
-    return false;
-  case QUERY_FINE:
-    break;
+  if (verdict != QUERY_FINE) {
+    board_count(answerer->board, verdict == QUERY_DROP_SHORT ? BOARD_DROPPED_SHORT : BOARD_DROPPED_RESPONSE);
+    return TCP_CLOSE;
   }
   if (asks_for_transfer(&query) &&
       transfers_take(tcp->transfers, connection->fd, packet, size, &connection->client.addr)) {
     /* the duplicate lives on: without this epoll would go on watching it for us */
     epoll_ctl(tcp->epoll, EPOLL_CTL_DEL, connection->fd, NULL);
-    return false;
+    return TCP_CLOSE;
   }
-  size_t length =
-      answer_query(answerer, book, &query, &connection->client, tcp->reply + TCP_PREFIX_SIZE, WIRE_MESSAGE_MOST);
-  return send_reply(tcp, connection, length, answerer->board);
+  uint8_t *reply = tcp->out + tcp->out_used;
+  size_t length = answer_query(answerer, book, &query, &connection->client, reply + TCP_PREFIX_SIZE, WIRE_MESSAGE_MOST);
+  wire_set_u16(reply, (uint16_t)length);
+  tcp->out_used += TCP_PREFIX_SIZE + length;
+  bool is_enough = tcp->out_used >= TCP_OUT_ENOUGH;
+  return !is_enough || send_replies(tcp, connection, answerer->board) ? TCP_AGAIN : TCP_CLOSE;
 }
 
-enum tcp_step { TCP_WAIT, TCP_AGAIN, TCP_CLOSE };
-
 /* An idle connection holds no buffer: only what is left of the shared one, from an offset on, is kept. */
-static void keep_begun(const struct tcp *tcp, struct tcp_connection *connection, size_t from) {
+static void keep_begun(struct tcp *tcp, struct tcp_connection *connection, size_t from) {
   connection->begun_size = tcp->in_used - from;
   if (connection->begun_size == 0) {
     free(connection->begun);
@@ -257,23 +260,33 @@ static void keep_begun(const struct tcp *tcp, struct tcp_connection *connection,
   }
   connection->begun = mem_resize(connection->begun, connection->begun_size, 1);
   memcpy(connection->begun, tcp->in + from, connection->begun_size);
+  if (connection->pending) {
+    connection->held += connection->begun_size;
+    tcp->pending_total += connection->begun_size;
+  }
 }
 
-/* Answers the whole queries in the buffer. */
+/* Answers the whole queries in the buffer, as long as the peer takes the replies. Those before one that ends the
+ * connection are sent all the same. */
 static enum tcp_step answer_buffered(struct tcp *tcp, struct tcp_connection *connection, struct answerer *answerer,
                                      const struct book *book) {
   size_t at = 0;
+  enum tcp_step step = TCP_AGAIN;
   while (tcp->in_used - at >= TCP_PREFIX_SIZE && !connection->pending) {
     size_t size = wire_get_u16(tcp->in + at);
     if (size > TCP_QUERY_MOST || size < WIRE_HEADER_SIZE)
-      return TCP_CLOSE;
-    if (tcp->in_used - at < TCP_PREFIX_SIZE + size)
+      step = TCP_CLOSE;
+    else if (tcp->in_used - at < TCP_PREFIX_SIZE + size)
       break;
-    if (!answer_one(tcp, connection, tcp->in + at + TCP_PREFIX_SIZE, size, answerer, book))
-      return TCP_CLOSE;
+    else
+      step = answer_one(tcp, connection, tcp->in + at + TCP_PREFIX_SIZE, size, answerer, book);
+    if (step != TCP_AGAIN)
+      break;
     connection->progress++;
     at += TCP_PREFIX_SIZE + size;
   }
+  if (!send_replies(tcp, connection, answerer->board) || step == TCP_CLOSE)
+    return TCP_CLOSE;
   keep_begun(tcp, connection, at);
   return TCP_WAIT;
 }

@@ -1,8 +1,9 @@
 /* zones/tcp.h
  * A worker's TCP side (RFC 7766): connections accepted on its own listening sockets, queries in any slicing and
- * pipelined, replies in order. Memory is bounded: a fixed number of connections, each of which holds at most
- * one unfinished query and one unsent reply; a peer that does not read is not read from. One struct tcp a worker
- * thread. */
+ * pipelined, replies in order: as many queries as came are read at once, and their replies sent at once. Memory is
+ * bounded: a fixed number of connections, each of which holds at most one unfinished query, or, where the peer does not
+ * read, what was read and answered at once, within a bound for all; a peer that does not read is not read from. One
+ * struct tcp a worker thread. */
 #ifndef GSLB_ZONES_TCP_H
 #define GSLB_ZONES_TCP_H
 

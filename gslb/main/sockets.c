@@ -5,6 +5,7 @@
 #include <linux/filter.h>
 #include <linux/icmp.h>
 #include <netinet/icmp6.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,6 +81,8 @@ static int bind_inet(const struct addr *address, int type, bool is_shared, struc
     failed = set_flag(fd, SOL_SOCKET, SO_REUSEPORT, 1);
   if (!failed)
     failed = type == SOCK_DGRAM ? set_datagram_options(fd, address) : set_flag(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  if (!failed && type == SOCK_STREAM) /* what it accepts inherits it: no reply waits for the one before to be taken */
+    failed = set_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   if (failed) {
     errbuf_set(err, STATUS_IO, "%s %s: socket options: %s", kind, text, strerror(errno));
     close(fd);
