@@ -69,7 +69,7 @@ struct streams {
   struct stream *stream;
   unsigned opened;
   int64_t counted_ns, end_ns; /* counted_ns 0: still opening */
-  uint64_t in_time, sent, received, lost, wrong, mismatched, empty, truncated, closed, calls;
+  uint64_t answered, in_time, sent, received, lost, wrong, mismatched, empty, truncated, closed, calls;
   struct latency latency;
   unsigned char in[RESPONSE_ROOM + READ_MOST];
 };
@@ -202,6 +202,7 @@ static void take_response(struct streams *streams, struct stream *stream, const 
     return;
   }
   struct slot *slot = &stream->slot[at];
+  streams->answered++;
   if (streams->counted_ns && slot->sent_ns >= streams->counted_ns) {
     latency_add(&streams->latency, now - slot->sent_ns);
     judge(streams, &streams->queries.query[slot->query], bytes, size);
@@ -378,11 +379,12 @@ static void print_all(const struct streams *streams, int64_t opening_ns) {
   struct rusage usage;
   getrusage(RUSAGE_SELF, &usage);
   printf("{\"seconds\":%.6f,\"rate\":%.1f,\"connections\":%u,\"depth\":%u,\"opening_s\":%.6f,\"sent\":%llu,"
-         "\"received\":%llu,\"lost\":%llu,\"closed\":%llu,\"mismatched\":%llu,\"wrong\":%llu,\"empty\":%llu,"
+         "\"answered\":%llu,\"received\":%llu,\"lost\":%llu,\"closed\":%llu,\"mismatched\":%llu,\"wrong\":%llu,"
+         "\"empty\":%llu,"
          "\"truncated\":%llu,\"client_user_s\":%.3f,\"client_system_s\":%.3f,\"client_calls\":%llu,",
          streams->seconds, (double)streams->in_time / streams->seconds, streams->connections, streams->depth,
-         (double)opening_ns / 1e9, (unsigned long long)streams->sent, (unsigned long long)streams->received,
-         (unsigned long long)streams->lost, (unsigned long long)streams->closed,
+         (double)opening_ns / 1e9, (unsigned long long)streams->sent, (unsigned long long)streams->answered,
+         (unsigned long long)streams->received, (unsigned long long)streams->lost, (unsigned long long)streams->closed,
          (unsigned long long)streams->mismatched, (unsigned long long)streams->wrong,
          (unsigned long long)streams->empty, (unsigned long long)streams->truncated,
          (double)usage.ru_utime.tv_sec + (double)usage.ru_utime.tv_usec / 1e6,

@@ -7,7 +7,8 @@
  * The addresses are the COUNT that follow BASE (127.x.y.z). Of every HANG_EVERY one takes requests and never answers
  * (0: none does). A line on standard input asks: "mark" begins the account anew, and "tell" prints it as one JSON
  * object: of the first and the second half of the addresses, how long after INTERVAL_MS since the one before
- * connections came. Clients close their connections. Ends with standard input. One thread. */
+ * connections came. After "turn" each answer is another one than its address gave before (200, 503), until "hold";
+ * "turned" counts them. Clients close their connections. Ends with standard input. One thread. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -32,6 +33,7 @@ static const char *const group_names[GROUPS] = {"first", "second", "hanging"};
 
 struct target {
   int64_t last_us; /* when a connection came; 0: never */
+  bool fails;
   enum group group;
 };
 
@@ -47,6 +49,8 @@ struct server {
   int listener, epoll;
   struct target *targets;
   uint32_t seen; /* of the targets */
+  bool turns;
+  uint64_t turned;
   struct account accounts[GROUPS];
   int64_t marked_us;
   uint32_t of_descriptor[DESCRIPTORS_MOST]; /* the target that a connection goes to */
@@ -85,7 +89,8 @@ static double late_ms(const struct account *account, double share) {
 }
 
 static void tell(struct server *server) {
-  printf("{\"seen\":%u,\"seconds\":%.3f", server->seen, (double)(now_us() - server->marked_us) / 1e6);
+  printf("{\"seen\":%u,\"turned\":%llu,\"seconds\":%.3f", server->seen, (unsigned long long)server->turned,
+         (double)(now_us() - server->marked_us) / 1e6);
   for (int i = 0; i < GROUPS; i++) {
     struct account *account = &server->accounts[i];
     if (account->count)
@@ -101,6 +106,7 @@ static void tell(struct server *server) {
 static void mark(struct server *server) {
   for (int i = 0; i < GROUPS; i++)
     server->accounts[i].count = 0;
+  server->turned = 0;
   server->marked_us = now_us();
 }
 
@@ -112,8 +118,10 @@ static bool hear(struct server *server) {
     return false;
   if (line[0] == 'm')
     mark(server);
-  else if (line[0] == 't')
+  else if (strncmp(line, "tell", 4) == 0)
     tell(server);
+  else
+    server->turns = strncmp(line, "turn", 4) == 0;
   return true;
 }
 
@@ -134,7 +142,9 @@ static void take_note(struct server *server, uint32_t index) {
 }
 
 static void serve(struct server *server, int fd) {
-  static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+  static const char *const answers[] =
+      {"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+       "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"};
   char request[REQUEST_MOST];
   ssize_t size = recv(fd, request, sizeof request, MSG_DONTWAIT);
   if (size < 0 && errno == EAGAIN)
@@ -144,8 +154,15 @@ static void serve(struct server *server, int fd) {
     return;
   }
   bool is_whole = size >= 4 && memcmp(request + size - 4, "\r\n\r\n", 4) == 0;
-  bool hangs = server->targets[server->of_descriptor[fd]].group == GROUP_HANGING;
-  if (is_whole && !hangs && send(fd, answer, sizeof answer - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+  struct target *target = &server->targets[server->of_descriptor[fd]];
+  if (!is_whole || target->group == GROUP_HANGING)
+    return;
+  if (server->turns) {
+    target->fails = !target->fails;
+    server->turned++;
+  }
+  const char *answer = answers[target->fails];
+  if (send(fd, answer, strlen(answer), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
     close(fd);
 }
 
