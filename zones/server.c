@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <urcu-qsbr.h>
 
@@ -15,6 +16,7 @@
 
 #define SERVER_TRANSFERS 2u /* at once */
 #define SERVER_TRANSFERS_WAITING 32u
+#define SERVER_BUILDER_NICE 10
 
 struct server {
   struct child *child;
@@ -117,6 +119,14 @@ static bool serve_channel(struct server *server) {
   return true;
 }
 
+/* The builder shares processors with the workers: what it does for many changes may wait for a batch of queries, and no
+ * batch for it. It still gets a tenth of a processor that others fill. Of this thread alone (Linux): the workers run.
+ */
+static void give_way(void) {
+  if (setpriority(PRIO_PROCESS, (id_t)gettid(), SERVER_BUILDER_NICE) != 0)
+    log_warning("building tables does not give way to answering: %s", strerror(errno));
+}
+
 static void serve(struct server *server) {
   struct child *child = server->child;
   struct pollfd waits[2] = {
@@ -154,6 +164,7 @@ int dns_run(struct child *child) {
   } else {
     atomic_store(&child->board->gauges[BOARD_DNS_GENERATION], (int64_t)child->generation);
     child_say(child, CHANNEL_READY);
+    give_way();
     serve(&server);
     exit_status = EXIT_SUCCESS;
   }

@@ -4,7 +4,7 @@
  *
  *   dns_load --server ADDRESS --port PORT --mix FILE [--seconds S] [--warm-up S] [--window N | --rate PER_S]
  *            [--sockets N] [--edns SIZE] [--dnssec] [--subnets FILE] [--queries N] [--seed N] [--interval S]
- *            [--sample FILE --sample-every N] [--watch ADDRESS]
+ *            [--sample FILE --sample-every N] [--watch ADDRESS] [--pause US]
  *
  * Closed loop: N queries are under way, and each response makes room for the next query; latency counts from the
  * sending. Open loop: latency counts from when a query was to be sent, so a server that stalls is charged with all that
@@ -13,7 +13,8 @@
  * for all. Each N-th response is written to the sample file: the mix's line, query and response in hexadecimal. --watch
  * tells when (CLOCK_MONOTONIC) the last response came that has this address in it somewhere. "wrong": responses with
  * another code, or another number of answers, than the mix says; "mismatched": with another question. One thread, which
- * does not sleep for as long as responses come within 50 us. */
+ * does not sleep for as long as responses come within 50 us; with --pause it sleeps so long each time it has nothing
+ * more to do, and leaves its processor to others meanwhile. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
@@ -66,6 +67,7 @@ struct flow {
 struct load {
   const char *server, *port, *sample_file, *watch;
   double seconds, warm_up, rate, interval;
+  long pause_ns; /* 0: none */
   unsigned window, sockets, slots, sample_every;
   unsigned swept; /* slots of all sockets that this sweep has seen */
   struct query_plan plan;
@@ -351,8 +353,10 @@ static void run(struct load *load) {
       end_part(load, now);
     if (received)
       busy_ns = now;
+    if (load->pause_ns && received < BATCH)
+      nanosleep(&(struct timespec){0, load->pause_ns}, NULL);
     int64_t idle = idle_ns(load, now);
-    if (!received && idle > SPIN_NS && now - busy_ns > SPIN_NS)
+    if (!load->pause_ns && !received && idle > SPIN_NS && now - busy_ns > SPIN_NS)
       wait_for_responses(load, idle < IDLE_NS ? idle - SPIN_NS / 2 : IDLE_NS);
   }
   end_part(load, now_ns());
@@ -391,15 +395,25 @@ static void read_watched(struct load *load, const char *text) {
 }
 
 static void read_arguments(struct load *load, int argc, char **argv) {
-  static const struct option options[] = {{"server", 1, NULL, 'a'},  {"port", 1, NULL, 'p'},
-                                          {"mix", 1, NULL, 'm'},     {"seconds", 1, NULL, 't'},
-                                          {"warm-up", 1, NULL, 'u'}, {"window", 1, NULL, 'w'},
-                                          {"rate", 1, NULL, 'r'},    {"sockets", 1, NULL, 's'},
-                                          {"edns", 1, NULL, 'e'},    {"dnssec", 0, NULL, 'd'},
-                                          {"subnets", 1, NULL, 'n'}, {"queries", 1, NULL, 'q'},
-                                          {"seed", 1, NULL, 'x'},    {"interval", 1, NULL, 'i'},
-                                          {"sample", 1, NULL, 'o'},  {"sample-every", 1, NULL, 'v'},
-                                          {"watch", 1, NULL, 'h'},   {0}};
+  static const struct option options[] = {{"server", 1, NULL, 'a'},
+                                          {"port", 1, NULL, 'p'},
+                                          {"mix", 1, NULL, 'm'},
+                                          {"seconds", 1, NULL, 't'},
+                                          {"warm-up", 1, NULL, 'u'},
+                                          {"window", 1, NULL, 'w'},
+                                          {"rate", 1, NULL, 'r'},
+                                          {"sockets", 1, NULL, 's'},
+                                          {"edns", 1, NULL, 'e'},
+                                          {"dnssec", 0, NULL, 'd'},
+                                          {"subnets", 1, NULL, 'n'},
+                                          {"queries", 1, NULL, 'q'},
+                                          {"seed", 1, NULL, 'x'},
+                                          {"interval", 1, NULL, 'i'},
+                                          {"sample", 1, NULL, 'o'},
+                                          {"sample-every", 1, NULL, 'v'},
+                                          {"watch", 1, NULL, 'h'},
+                                          {"pause", 1, NULL, 'l'},
+                                          {0}};
   for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;)
     switch (option) {
     case 'a':
@@ -452,6 +466,9 @@ static void read_arguments(struct load *load, int argc, char **argv) {
       break;
     case 'h':
       read_watched(load, optarg);
+      break;
+    case 'l':
+      load->pause_ns = (long)fmin(read_number(optarg), 1e5) * 1000;
       break;
     default:
       fail("usage");

@@ -2,6 +2,7 @@
 import http.server
 import ipaddress
 import threading
+import time
 
 from tests.system.harness import addresses, free_port
 
@@ -32,13 +33,17 @@ class Member:
         self.v4, self.v6 = addresses.take(), f"2001:db8::{number}"
         self.site = f"site{number}"
         self.is_well = True
+        self.failed_at = None  # time.monotonic() when it first said so
 
 
 class Health(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
-        self.send_response(200 if self.server.member.is_well else 503)
+        member = self.server.member
+        if not member.is_well and member.failed_at is None:
+            member.failed_at = time.monotonic()
+        self.send_response(200 if member.is_well else 503)
         self.send_header("Content-Length", "0")
         self.end_headers()
 

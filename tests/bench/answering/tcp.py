@@ -57,7 +57,7 @@ def measure(context, server, case, plan):
     arguments = [PROGRAM, "--server", server.host, "--port", server.port, "--mix", context.file(MIX),
                  "--connections", connections, "--depth", depth, "--seconds", plan["seconds"], "--warm-up", plan["warm_up"],
                  "--seed", random.randrange(1 << 30)]
-    process = subprocess.Popen(["setsid", *map(str, arguments)], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(list(map(str, arguments)), stdout=subprocess.PIPE, text=True)
     machine.pin([process.pid], context.client_processor)
     machine.prefer([process.pid])
     text, _ = process.communicate(timeout=60)

@@ -1,0 +1,105 @@
+"""Many services with many members, all probed by HTTP: gslbd and the targets of its probes.
+
+Each address is that of a member in ten services, as where machines run several services: one probe feeds ten members. The
+targets answer 200, or, from turn() to hold(), each time another code than before: then each probe changes the health of ten
+members.
+"""
+import json
+import random
+import socket
+import subprocess
+
+from tests.bench.answering.content import SRV_PORT, WEIGHTS, ZONE
+from tests.system import harness
+from tests.system.harness import end_process, free_port
+
+TARGETS = harness.BUILD / "bench/probe_targets"
+SHARED = 10
+
+
+class Targets:
+    def __init__(self, count, interval_ms):
+        self.base = (127 << 24) + (random.randint(16, 250) << 16) + 1
+        self.count, self.port = count, free_port("127.0.0.1")
+        self.process = subprocess.Popen([TARGETS, self.address(0), str(self.port), str(count), str(interval_ms), "0"],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.line()
+
+    def address(self, index):
+        return socket.inet_ntoa((self.base + index).to_bytes(4, "big"))
+
+    def line(self):
+        text = self.process.stdout.readline()
+        if not text:
+            raise RuntimeError(f"the targets ended with {self.process.wait()}")
+        return json.loads(text)
+
+    def say(self, word):
+        self.process.stdin.write(word + "\n")
+        self.process.stdin.flush()
+
+    def turned(self):
+        """Answers that were others than the ones before, so far."""
+        self.say("tell")
+        return self.line()["turned"]
+
+    def end(self):
+        end_process(self.process)
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+class Daemon(harness.Gslbd):
+    def write_config(self, text=None):
+        # JSON is YAML, and written faster
+        super().write_config(text or json.dumps(self.configuration(), indent=0))
+
+
+class Crowd:
+    """`changes_per_s`: how many members change a second while the targets turn. `one`: the address of one more member,
+    of the service s0, which is probed at its own port each 100 ms."""
+
+    def __init__(self, services, changes_per_s, one=None):
+        members = len(WEIGHTS)
+        self.services, groups = services, max(1, services // SHARED)
+        interval_ms = max(100, groups * members * SHARED * 1000 // changes_per_s)
+        self.targets = Targets(groups * members, interval_ms)
+        monitor = {"type": "http", "path": "/health", "host": f"www.{ZONE}", "rise": 1, "fall": 1}
+        monitors = [{"name": "crowd", **monitor, "port": self.targets.port, "interval": f"{interval_ms}ms",
+                     "timeout": f"{min(2000, interval_ms)}ms", "starts_as": "up"}]
+        rows = [{"name": f"s{number}.{ZONE}", "monitors": ["crowd"],
+                 "members": [{"name": f"m{index}", "weight": weight, "srv_port": SRV_PORT,
+                              "addresses": [self.targets.address(number % groups * members + index)]}
+                             for index, weight in enumerate(WEIGHTS)]} for number in range(services)]
+        if one:
+            host, port = one
+            monitors.append({"name": "quick", **monitor, "port": port, "interval": "100ms", "timeout": "90ms"})
+            rows[0]["monitors"].append("quick")
+            for member in rows[0]["members"]:
+                member["monitors"] = ["crowd"]
+            rows[0]["members"].append({"name": "one", "addresses": [host], "weight": 100, "srv_port": SRV_PORT,
+                                       "monitors": ["quick"]})
+        zone = f"$ORIGIN {ZONE}.\n$TTL 60\n@ IN SOA ns1 hostmaster 1 3600 600 86400 60\n@ IN NS ns1\nns1 IN A 192.0.2.1\n"
+        self.daemon = Daemon({"monitors": monitors, "services": rows}, zones={ZONE: zone}, workers=1,
+                             server={"log": {"level": "error"}})
+        self.host, self.port = self.daemon.host, self.daemon.port
+
+    def start(self):
+        self.daemon.start(deadline_s=120)
+        self.pid = {name: row["pid"] for name, row in self.daemon.processes().items()}
+        return self
+
+    def tables_built(self):
+        lines = self.daemon.api("/metrics").text.splitlines()
+        return sum(float(line.split()[1]) for line in lines if line.startswith("gslb_tables_built_total"))
+
+    def pids(self):
+        return [self.pid["dns"]]
+
+    def end(self):
+        status = self.daemon.stop()
+        self.targets.end()
+        problems = [line for line in self.daemon.log().splitlines() if " error " in line] + self.daemon.defects()
+        self.daemon.discard()
+        if status != 0 or problems:
+            raise AssertionError(f"gslbd ended with {status}: " + "\n".join(problems[:20]))
