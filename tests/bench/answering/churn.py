@@ -20,13 +20,6 @@ SHARE = 0.8
 PAUSE_US = 50
 
 
-def settle(context, crowd):
-    for name, pid in crowd.pid.items():
-        machine.pin([pid], context.server_processor if name == "dns" else context.client_processor)
-    machine.pin([crowd.targets.process.pid], context.client_processor)
-    machine.prefer(crowd.pids())
-
-
 def threads(crowd):
     """(that which builds tables, those that answer)"""
     builder = crowd.pid["dns"]  # the first one of the process
@@ -56,7 +49,7 @@ def run(context):
         crowd = Crowd(plan["services"], plan["changes"])
         stack.callback(crowd.end)
         crowd.start()
-        settle(context, crowd)
+        crowd.settle(context)
         time.sleep(plan["settle_s"])
         capacity = spread([context.run_load(crowd, mix, 0.5)["rate"] for _ in range(1 if context.quick else 3)])[0]
         rounds = {"hold": [], "turn": []}

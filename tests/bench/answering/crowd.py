@@ -9,6 +9,7 @@ import random
 import socket
 import subprocess
 
+from tests.bench.answering import machine
 from tests.bench.answering.content import SRV_PORT, WEIGHTS, ZONE
 from tests.system import harness
 from tests.system.harness import end_process, free_port
@@ -56,10 +57,10 @@ class Daemon(harness.Gslbd):
 
 
 class Crowd:
-    """`changes_per_s`: how many members change a second while the targets turn. `one`: the address of one more member,
-    of the service s0, which is probed at its own port each 100 ms."""
+    """`changes_per_s`: how many members change a second while the targets turn. `content`: its members stand in one more
+    service, `quick`, which is probed each 100 ms."""
 
-    def __init__(self, services, changes_per_s, one=None):
+    def __init__(self, services, changes_per_s, content=None):
         members = len(WEIGHTS)
         self.services, groups = services, max(1, services // SHARED)
         interval_ms = max(100, groups * members * SHARED * 1000 // changes_per_s)
@@ -71,14 +72,11 @@ class Crowd:
                  "members": [{"name": f"m{index}", "weight": weight, "srv_port": SRV_PORT,
                               "addresses": [self.targets.address(number % groups * members + index)]}
                              for index, weight in enumerate(WEIGHTS)]} for number in range(services)]
-        if one:
-            host, port = one
-            monitors.append({"name": "quick", **monitor, "port": port, "interval": "100ms", "timeout": "90ms"})
-            rows[0]["monitors"].append("quick")
-            for member in rows[0]["members"]:
-                member["monitors"] = ["crowd"]
-            rows[0]["members"].append({"name": "one", "addresses": [host], "weight": 100, "srv_port": SRV_PORT,
-                                       "monitors": ["quick"]})
+        if content:
+            monitors.append({"name": "quick", **monitor, "port": content.port, "interval": "100ms", "timeout": "90ms"})
+            rows.append({"name": f"quick.{ZONE}", "monitors": ["quick"],
+                         "members": [{"name": member.name, "addresses": [member.v4], "weight": member.weight}
+                                     for member in content.members]})
         zone = f"$ORIGIN {ZONE}.\n$TTL 60\n@ IN SOA ns1 hostmaster 1 3600 600 86400 60\n@ IN NS ns1\nns1 IN A 192.0.2.1\n"
         self.daemon = Daemon({"monitors": monitors, "services": rows}, zones={ZONE: zone}, workers=1,
                              server={"log": {"level": "error"}})
@@ -88,6 +86,13 @@ class Crowd:
         self.daemon.start(deadline_s=120)
         self.pid = {name: row["pid"] for name, row in self.daemon.processes().items()}
         return self
+
+    def settle(self, context):
+        """Its dns process alone on the processor of servers, and before other work."""
+        for name, pid in self.pid.items():
+            machine.pin([pid], context.server_processor if name == "dns" else context.client_processor)
+        machine.pin([self.targets.process.pid], context.client_processor)
+        machine.prefer(self.pids())
 
     def tables_built(self):
         lines = self.daemon.api("/metrics").text.splitlines()

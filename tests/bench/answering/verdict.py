@@ -1,0 +1,133 @@
+"""From a verdict to the last answer with the dead address, beside gdnsd.
+
+A target that is probed at short intervals fails, and whoever asks notes when the last answer with its address came. Both
+servers take the first failure as the verdict. Counted from the failing reply, by the target's clock; and for gslbd from the
+health fact that follows, as stored (whole milliseconds), and from an override, as told to the API. gdnsd probes each 2 s, as
+its time-outs have whole seconds; that is before the failing reply and does not count here.
+"""
+import contextlib
+import datetime
+import time
+
+from tests.bench.answering import peers
+from tests.bench.answering.content import BALANCED, ZONE
+from tests.bench.answering.crowd import Crowd
+from tests.bench.answering.load import spread
+from tests.bench.answering.table import table
+from tests.system.harness import eventually
+
+FULL = {"ours": 6, "overrides": 4, "gdnsd": 3, "services": (10, 10_000), "gdnsd_s": 6.0, "settle_s": 5}
+QUICK = {"ours": 2, "overrides": 2, "gdnsd": 0, "services": (10, 100), "gdnsd_s": 6.0, "settle_s": 1}
+CHANGES = 1000
+OURS_S = 1.2
+RATE = 20_000
+LIMIT_MS = 50
+
+
+class Watch:
+    """Asks all the time, and knows when the last answer with the member's address came."""
+
+    def __init__(self, context, server, mix, address, seconds):
+        self.context, self.end_s = context, time.monotonic() + seconds
+        self.process = context.start_load(server, mix, seconds, warm_up=0, rate=RATE, pause=50, watch=address)
+        time.sleep(0.3)
+
+    def last_ms(self, since):
+        """Milliseconds from then (time.monotonic()) to that answer."""
+        account = self.context.finish_load(self.process)[-1]
+        if not account["watched"] or account["watched_last_s"] > self.end_s - 0.1:
+            raise RuntimeError("the address was never answered, or all the time")
+        return [1000 * (account["watched_last_s"] - each) for each in since]
+
+
+def stored_at(daemon, service, name, address):
+    """time.monotonic() of the health fact that says that the address is down. House time is the wall clock's, as it was
+    when gslbd started, and goes on by itself; nothing steps the clock here."""
+    def found():
+        rows = daemon.member(service, name)["addresses"]
+        return next((probe for row in rows if row["address"] == address for probe in row["probes"]
+                     if probe["state"] == "down"), None)
+    text = eventually(found, 5, f"{name} is down")["since_at"]
+    return datetime.datetime.fromisoformat(text).timestamp() - (time.time() - time.monotonic())
+
+
+def fail_once(context, server, mix, member, seconds, stored=None):
+    """[ms from the failing reply, ms from the stored fact]; the second only with stored."""
+    member.failed_at = None
+    watch = Watch(context, server, mix, member.v4, seconds)
+    member.is_well = False
+    try:
+        eventually(lambda: member.failed_at, 5, "a failing reply", 0.005)
+        since = [member.failed_at]
+        if stored:
+            since.append(stored())
+        return watch.last_ms(since)
+    finally:
+        member.is_well = True
+
+
+def override_once(context, server, mix, service, member):
+    """[ms from the request]"""
+    watch = Watch(context, server, mix, member.v4, OURS_S)
+    begun = time.monotonic()
+    answer = server.daemon.set_member(service, member.name, "down")
+    if answer.status != 200:
+        raise RuntimeError(f"the override was answered with {answer.status}")
+    try:
+        return watch.last_ms([begun])
+    finally:
+        server.daemon.clear_member(service, member.name)
+
+
+def measure_ours(context, plan, found, title, crowd, member):
+    service = f"quick.{ZONE}"
+    mix = f"1 {service} A\n"
+    for number in range(plan["ours"]):
+        context.progress(f"verdict: {title}, probe {number + 1}")
+        crowd.daemon.wait_states(service, **{member.name: "up"})
+        reply_ms, stored_ms = fail_once(context, crowd, mix, member, OURS_S,
+                                        lambda: stored_at(crowd.daemon, service, member.name, member.v4))
+        found.setdefault(f"{title}: failing reply", []).append(reply_ms)
+        found.setdefault(f"{title}: stored fact", []).append(stored_ms)
+    for number in range(plan["overrides"]):
+        context.progress(f"verdict: {title}, override {number + 1}")
+        crowd.daemon.wait_states(service, **{member.name: "up"})
+        found.setdefault(f"{title}: override asked for", []).extend(override_once(context, crowd, mix, service, member))
+
+
+def run(context):
+    plan = QUICK if context.quick else FULL
+    found = {}
+    member = context.content.members[0]
+    for services in plan["services"]:
+        with contextlib.ExitStack() as stack:
+            context.progress(f"verdict: starting {services:,} services")
+            crowd = Crowd(services, CHANGES, context.content)
+            stack.callback(crowd.end)
+            crowd.start()
+            crowd.settle(context)
+            measure_ours(context, plan, found, f"gslb, {services:,} services", crowd, member)
+            if services == plan["services"][-1]:
+                crowd.targets.say("turn")
+                time.sleep(plan["settle_s"])
+                measure_ours(context, plan, found, f"gslb, {services:,}, {CHANGES:,} changes/s", crowd, member)
+    if peers.Gdnsd.is_installed() and plan["gdnsd"]:
+        with contextlib.ExitStack() as stack:
+            gdnsd = peers.Gdnsd(context.content, thresholds=(1, 1, 1))
+            stack.callback(gdnsd.end)
+            context.settle(gdnsd.start())
+            for number in range(plan["gdnsd"]):
+                context.progress(f"verdict: gdnsd {number + 1}")
+                eventually(lambda: member.v4 in {text for _ in range(200) for text in gdnsd.answers(f"www.{ZONE}")}, 20,
+                           "gdnsd answers with the member")
+                found.setdefault("gdnsd: failing reply", []).extend(
+                    fail_once(context, gdnsd, BALANCED, member, plan["gdnsd_s"]))
+    return tell(found)
+
+
+def tell(found):
+    rows = [[name, len(values), *(f"{value:.1f}" for value in spread(values))] for name, values in found.items()]
+    lines = ["From a verdict to the last answer with the address, at 20,000 queries a second", "",
+             *table(["ms, from", "times", "median", "least", "most"], rows)]
+    late = [name for name, values in found.items() if name.endswith("stored fact") and max(values) > LIMIT_MS]
+    return lines + ["", f"  above {LIMIT_MS} ms at worst: {', '.join(late) or 'none'}"]
