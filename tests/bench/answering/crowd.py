@@ -94,10 +94,6 @@ class Crowd:
         machine.pin([self.targets.process.pid], context.client_processor)
         machine.prefer(self.pids())
 
-    def tables_built(self):
-        lines = self.daemon.api("/metrics").text.splitlines()
-        return sum(float(line.split()[1]) for line in lines if line.startswith("gslb_tables_built_total"))
-
     def pids(self):
         return [self.pid["dns"]]
 

@@ -61,7 +61,7 @@ def measure(context, server, case, plan):
     machine.pin([process.pid], context.client_processor)
     machine.prefer([process.pid])
     text, _ = process.communicate(timeout=60)
-    if process.returncode != 0:
+    if process.returncode != 0: # it could not open that many connections in time, and says so
         return None
     account = json.loads(text)
     account["cpu"] = (sum(machine.cpu_s(pids)) - before) / max(1, account["answered"]) * 1e6

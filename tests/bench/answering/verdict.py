@@ -2,7 +2,7 @@
 
 A target that is probed at short intervals fails, and whoever asks notes when the last answer with its address came. Both
 servers take the first failure as the verdict. Counted from the failing reply, by the target's clock; and for gslbd from the
-health fact that follows, as stored (whole milliseconds), and from an override, as told to the API. gdnsd probes each 2 s, as
+health fact that follows, as stored (whole milliseconds), and from an override, as asked for and as told by the API. gdnsd probes each 2 s, as
 its time-outs have whole seconds; that is before the failing reply and does not count here.
 """
 import contextlib
@@ -16,10 +16,10 @@ from tests.bench.answering.load import spread
 from tests.bench.answering.table import table
 from tests.system.harness import eventually
 
-FULL = {"ours": 6, "overrides": 4, "gdnsd": 3, "services": (10, 10_000), "gdnsd_s": 6.0, "settle_s": 5}
+FULL = {"ours": 5, "overrides": 4, "gdnsd": 3, "services": (10, 10_000), "gdnsd_s": 6.0, "settle_s": 5}
 QUICK = {"ours": 2, "overrides": 2, "gdnsd": 0, "services": (10, 100), "gdnsd_s": 6.0, "settle_s": 1}
 CHANGES = 1000
-OURS_S = 1.2
+OURS_S = 1.5
 RATE = 20_000
 LIMIT_MS = 50
 
@@ -28,15 +28,15 @@ class Watch:
     """Asks all the time, and knows when the last answer with the member's address came."""
 
     def __init__(self, context, server, mix, address, seconds):
-        self.context, self.end_s = context, time.monotonic() + seconds
-        self.process = context.start_load(server, mix, seconds, warm_up=0, rate=RATE, pause=50, watch=address)
-        time.sleep(0.3)
+        self.context = context
+        self.process = context.start_load(server, mix, seconds, warm_up=0, rate=RATE, pause=50, watch=address, queries=1024)
+        time.sleep(0.4)
 
     def last_ms(self, since):
-        """Milliseconds from then (time.monotonic()) to that answer."""
+        """Milliseconds from each (time.monotonic()) to that answer; none where the machine did not let the client run."""
         account = self.context.finish_load(self.process)[-1]
-        if not account["watched"] or account["watched_last_s"] > self.end_s - 0.1:
-            raise RuntimeError("the address was never answered, or all the time")
+        if not account["watched"]:
+            return []
         return [1000 * (account["watched_last_s"] - each) for each in since]
 
 
@@ -52,7 +52,7 @@ def stored_at(daemon, service, name, address):
 
 
 def fail_once(context, server, mix, member, seconds, stored=None):
-    """[ms from the failing reply, ms from the stored fact]; the second only with stored."""
+    """[ms from the failing reply, ms from the stored fact]; the second only with stored; [] where it is not known."""
     member.failed_at = None
     watch = Watch(context, server, mix, member.v4, seconds)
     member.is_well = False
@@ -67,14 +67,15 @@ def fail_once(context, server, mix, member, seconds, stored=None):
 
 
 def override_once(context, server, mix, service, member):
-    """[ms from the request]"""
+    """[ms from the request, ms from its answer, which comes when the override is on disk]; [] where it is not known"""
     watch = Watch(context, server, mix, member.v4, OURS_S)
     begun = time.monotonic()
     answer = server.daemon.set_member(service, member.name, "down")
+    told = time.monotonic()
     if answer.status != 200:
         raise RuntimeError(f"the override was answered with {answer.status}")
     try:
-        return watch.last_ms([begun])
+        return watch.last_ms([begun, told])
     finally:
         server.daemon.clear_member(service, member.name)
 
@@ -85,14 +86,15 @@ def measure_ours(context, plan, found, title, crowd, member):
     for number in range(plan["ours"]):
         context.progress(f"verdict: {title}, probe {number + 1}")
         crowd.daemon.wait_states(service, **{member.name: "up"})
-        reply_ms, stored_ms = fail_once(context, crowd, mix, member, OURS_S,
-                                        lambda: stored_at(crowd.daemon, service, member.name, member.v4))
-        found.setdefault(f"{title}: failing reply", []).append(reply_ms)
-        found.setdefault(f"{title}: stored fact", []).append(stored_ms)
+        taken = fail_once(context, crowd, mix, member, OURS_S,
+                          lambda: stored_at(crowd.daemon, service, member.name, member.v4))
+        for since, taken_ms in zip(("failing reply", "stored fact"), taken):
+            found.setdefault(f"{title}: {since}", []).append(taken_ms)
     for number in range(plan["overrides"]):
         context.progress(f"verdict: {title}, override {number + 1}")
         crowd.daemon.wait_states(service, **{member.name: "up"})
-        found.setdefault(f"{title}: override asked for", []).extend(override_once(context, crowd, mix, service, member))
+        for since, taken_ms in zip(("override asked for", "override told"), override_once(context, crowd, mix, service, member)):
+            found.setdefault(f"{title}: {since}", []).append(taken_ms)
 
 
 def run(context):
@@ -129,5 +131,5 @@ def tell(found):
     rows = [[name, len(values), *(f"{value:.1f}" for value in spread(values))] for name, values in found.items()]
     lines = ["From a verdict to the last answer with the address, at 20,000 queries a second", "",
              *table(["ms, from", "times", "median", "least", "most"], rows)]
-    late = [name for name, values in found.items() if name.endswith("stored fact") and max(values) > LIMIT_MS]
+    late = [name for name, values in found.items() if name.endswith(("stored fact", "told")) and max(values) > LIMIT_MS]
     return lines + ["", f"  above {LIMIT_MS} ms at worst: {', '.join(late) or 'none'}"]
