@@ -9,6 +9,8 @@
 #include "gslb/base/clock.h"
 #include "gslb/base/memory.h"
 
+#define STARTS_MOST 32u /* in one turn of the loop: what ended is seen to before more begin */
+
 TAILQ_HEAD(check_queue, check);
 
 struct endpoint { /* a target: an address with its port */
@@ -23,8 +25,17 @@ struct runner {
   void *endpoints; /* tree */
   struct check_queue line, slow_line;
   size_t running, slow_running;
+  uint64_t turn; /* of the loop, and how many were started in it */
+  size_t started;
+  struct loop_timer *later; /* when there may be more starts than a turn has */
   struct lateness lateness;
 };
+
+static void serve_lines(struct runner *runner);
+
+static void later_is_now(void *context) {
+  serve_lines(context);
+}
 
 struct runner *runner_new(const struct runner_links *links) {
   assert(links->room > 0);
@@ -32,6 +43,7 @@ struct runner *runner_new(const struct runner_links *links) {
   runner->links = *links;
   TAILQ_INIT(&runner->line);
   TAILQ_INIT(&runner->slow_line);
+  runner->later = loop_timer_new(links->tools->loop, later_is_now, runner);
   return runner;
 }
 
@@ -39,6 +51,7 @@ void runner_free(struct runner *runner) {
   if (!runner)
     return;
   assert(!runner->endpoints && runner->running == 0);
+  loop_timer_free(runner->later);
   free(runner);
 }
 
@@ -102,8 +115,6 @@ static void get_in_line(struct check *check) {
   TAILQ_INSERT_TAIL(queue_of(check), check, entry);
 }
 
-static void serve_lines(struct runner *runner);
-
 static void show_running(const struct runner *runner) {
   atomic_store_explicit(runner->links.running, (int64_t)runner->running, memory_order_relaxed);
 }
@@ -156,6 +167,7 @@ static void start_probe(struct check *check) {
       pace_next_us(check->planned_us, now_us, interval_us(check), monitor->timeout_ms * 1000, runner->links.random);
   loop_timer_at(check->timer, check->planned_us);
   runner->running++;
+  runner->started++;
   check->runs_slow = check->is_slow;
   runner->slow_running += check->runs_slow;
   check->endpoint->running++;
@@ -172,12 +184,25 @@ static void serve_line(struct check_queue *line) {
     start_probe(check);
 }
 
-static void serve_lines(struct runner *runner) {
+static struct check_queue *line_to_serve(struct runner *runner) {
   size_t slow_most = runner->links.room - runner->links.room / 4;
-  while (runner->running < runner->links.room && !TAILQ_EMPTY(&runner->line))
-    serve_line(&runner->line);
-  while (runner->running < runner->links.room && runner->slow_running < slow_most && !TAILQ_EMPTY(&runner->slow_line))
-    serve_line(&runner->slow_line);
+  if (runner->running >= runner->links.room)
+    return NULL;
+  if (!TAILQ_EMPTY(&runner->line))
+    return &runner->line;
+  return runner->slow_running < slow_most && !TAILQ_EMPTY(&runner->slow_line) ? &runner->slow_line : NULL;
+}
+
+static void serve_lines(struct runner *runner) {
+  uint64_t turn = loop_turn(runner->links.tools->loop);
+  struct check_queue *line;
+  if (runner->turn != turn)
+    runner->started = 0;
+  runner->turn = turn;
+  while ((line = line_to_serve(runner)) && runner->started < STARTS_MOST)
+    serve_line(line);
+  if (line)
+    loop_timer_after(runner->later, 1);
   show_running(runner);
 }
 

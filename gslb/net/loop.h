@@ -18,6 +18,8 @@ void loop_run(struct loop *loop);
 /* Until loop_stop. */
 void loop_stop(struct loop *loop);
 /* Ends loop_run after the callbacks at hand. */
+uint64_t loop_turn(const struct loop *loop);
+/* A number that grows by one with each turn: timers that are due fire, then descriptors are looked at. */
 
 typedef void loop_fired(void *context);
 struct loop_timer *loop_timer_new(struct loop *loop, loop_fired *fired, void *context);

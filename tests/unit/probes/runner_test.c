@@ -12,7 +12,7 @@
 #include "probes/watch.h"
 #include "tests/unit/net/peer.h"
 
-#define MANY 40u
+#define MANY 400u
 
 struct scene {
   struct loop *loop;
@@ -27,14 +27,17 @@ struct scene {
   struct peer peer;
   _Atomic int64_t running;
   int64_t most;
+  struct check *told[MANY]; /* whose results came, in that order */
+  size_t told_count;
   unsigned left;
   bool is_idle;
 };
 
 static void took(void *context, struct check *check, const struct probe_result *result) {
   struct scene *scene = context;
-  (void)check;
   (void)result;
+  if (scene->told_count < MANY)
+    scene->told[scene->told_count++] = check;
   if (scene->running > scene->most)
     scene->most = scene->running;
   if (scene->left > 0 && --scene->left == 0)
@@ -108,9 +111,9 @@ static void no_more_run_at_one_target_than_may(void **state) {
   struct scene *scene = *state;
   runner_with(scene, 1000);
   scene->peer.keeps_open = true;
-  for (size_t i = 0; i < MANY; i++)
+  for (size_t i = 0; i < 40; i++)
     plan(scene, MONITOR_HTTP, scene->peer.addr, 10000, 30);
-  scene->left = MANY;
+  scene->left = 40;
   loop_run(scene->loop);
   assert_true(scene->most < RUNNER_PER_TARGET_MOST + 1);
 }
@@ -136,6 +139,25 @@ static void what_hangs_leaves_room_for_the_rest(void **state) {
     runner_stop(scene->runner, scene->made[i]);
     peer_close(&silent[i]);
   }
+}
+
+static void what_is_overdue_begins_in_order_while_results_come_in(void **state) {
+  struct scene *scene = *state;
+  runner_with(scene, 1000);
+  struct addr nobody = scene->peer.addr;
+  peer_close(&scene->peer); /* each is refused at once */
+  for (size_t i = 0; i < MANY; i++) {
+    nobody.bytes[2] = (uint8_t)(1 + i / 250);
+    nobody.bytes[3] = (uint8_t)(1 + i % 250);
+    plan(scene, MONITOR_TCP, nobody, 10000, 5000);
+  }
+  scene->left = MANY;
+  loop_run(scene->loop);
+  assert_int_equal(scene->told_count, MANY);
+  for (size_t i = 0; i < MANY; i++)
+    assert_ptr_equal(scene->told[i], scene->made[i]);
+  assert_true(scene->most < (int64_t)MANY / 4);
+  peer_open(&scene->peer, scene->loop, SOCK_STREAM, "127.0.0.1");
 }
 
 static void idle_check_is_made_less_often_until_somebody_asks(void **state) {
@@ -195,6 +217,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       RUNNER_TEST(no_more_run_at_one_target_than_may),
       RUNNER_TEST(what_hangs_leaves_room_for_the_rest),
+      RUNNER_TEST(what_is_overdue_begins_in_order_while_results_come_in),
       RUNNER_TEST(idle_check_is_made_less_often_until_somebody_asks),
       RUNNER_TEST(equal_targets_share_a_check),
   };
