@@ -1,10 +1,6 @@
 #include "gslb/net/curl_loop.h"
 
-#include <errno.h>
-#include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
 
 #include <curl/curl.h>
 
@@ -93,8 +89,6 @@ static int set_timer(CURLM *multi, long delay_ms, void *context) {
 }
 
 struct curl_loop *curl_loop_new(struct loop *loop, long connections_kept, curl_ended *ended) {
-  if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-    abort();
   struct curl_loop *curl = mem_alloc(sizeof *curl);
   curl->loop = loop;
   curl->ended = ended;
@@ -116,7 +110,6 @@ void curl_loop_free(struct curl_loop *curl) {
   curl_multi_cleanup(curl->multi);
   loop_timer_free(curl->timer);
   free(curl);
-  curl_global_cleanup();
 }
 
 void curl_loop_add(struct curl_loop *curl, void *easy) {
@@ -127,89 +120,4 @@ void curl_loop_add(struct curl_loop *curl, void *easy) {
 
 void curl_loop_remove(struct curl_loop *curl, void *easy) {
   curl_multi_remove_handle(curl->multi, easy);
-}
-
-static curl_socket_t open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address) {
-  (void)purpose;
-  int *socket_errno = context;
-  int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-  if (fd < 0) {
-    *socket_errno = errno;
-    return CURL_SOCKET_BAD;
-  }
-  return fd;
-}
-
-void curl_loop_set_common(void *easy, void *transfer, int *socket_errno, char *detail) {
-  curl_easy_setopt(easy, CURLOPT_PROXY, "");
-  curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-  /* the cache of names, in which each address would be kept for a minute and looked through at each request */
-  curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
-  curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, detail);
-  curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
-  curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
-  curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, socket_errno);
-}
-
-static bool has_passed(CURL *easy, CURLINFO phase) {
-  curl_off_t at_us = 0;
-  curl_easy_getinfo(easy, phase, &at_us);
-  return at_us > 0;
-}
-
-static enum net_outcome timed_out(CURL *easy, bool is_tls) {
-  long made = 0, port = 0;
-  curl_easy_getinfo(easy, CURLINFO_NUM_CONNECTS, &made);
-  /* the time of connecting stands there only after the handshake; our port is known once it is connected */
-  curl_easy_getinfo(easy, CURLINFO_LOCAL_PORT, &port);
-  bool is_kept = made == 0 && has_passed(easy, CURLINFO_PRETRANSFER_TIME_T);
-  if (!is_kept && !has_passed(easy, CURLINFO_CONNECT_TIME_T) && !(is_tls && port > 0))
-    return NET_TIMEOUT_CONNECT;
-  if (!is_kept && is_tls && !has_passed(easy, CURLINFO_APPCONNECT_TIME_T))
-    return NET_TIMEOUT_TLS;
-  return has_passed(easy, CURLINFO_STARTTRANSFER_TIME_T) ? NET_TIMEOUT_BODY : NET_TIMEOUT_ANSWER;
-}
-
-/* Of a handshake that failed: whether the other side went away. Its error number stays from one transfer to the next. */
-static bool was_closed(const char *detail) {
-  return strstr(detail, "Recv failure") || strstr(detail, "Send failure") || strstr(detail, "non-properly terminated");
-}
-
-enum net_outcome curl_loop_outcome(void *easy, int code, int socket_errno, const char *detail, bool is_tls) {
-  long error = 0;
-  switch ((CURLcode)code) {
-  case CURLE_OK:
-    return NET_ANSWERED;
-  case CURLE_COULDNT_CONNECT:
-    curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &error);
-    if (socket_errno)
-      error = socket_errno;
-    return error ? net_outcome_of_errno((int)error) : NET_UNREACHABLE;
-  case CURLE_OPERATION_TIMEDOUT:
-    return timed_out(easy, is_tls);
-  case CURLE_RECV_ERROR:
-    return strstr(detail, "Too large response headers") ? NET_PROTOCOL : NET_CLOSED;
-  case CURLE_GOT_NOTHING:
-  case CURLE_SEND_ERROR:
-  case CURLE_PARTIAL_FILE:
-    return NET_CLOSED;
-  case CURLE_SSL_CONNECT_ERROR:
-    return was_closed(detail) ? NET_CLOSED : NET_PROTOCOL;
-  case CURLE_PEER_FAILED_VERIFICATION:
-    /* libcurl has one code for both, and tells them apart in its text alone */
-    return strstr(detail, "does not match target host name") ? NET_NAME : NET_CERTIFICATE;
-  case CURLE_OUT_OF_MEMORY: /* its word for a header line beyond its bound, too */
-    return has_passed(easy, CURLINFO_STARTTRANSFER_TIME_T) ? NET_PROTOCOL : NET_LOCAL;
-  case CURLE_SSL_CACERT_BADFILE: /* our files, not the other side's */
-  case CURLE_SSL_CERTPROBLEM:
-    return NET_LOCAL;
-  default:
-    return NET_PROTOCOL;
-  }
-}
-
-char *curl_loop_host(const struct addr *address) {
-  char text[ADDR_TEXT_SIZE];
-  addr_format(address, text);
-  return address->family == 6 ? mem_format("[%s]", text) : mem_strdup(text);
 }
