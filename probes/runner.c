@@ -11,6 +11,8 @@
 
 #define STARTS_MOST 32u /* in one turn of the loop: what ended is seen to before more begin */
 
+#define CROWD_LEAST 1024u /* running at once: what they took is worth giving back */
+
 TAILQ_HEAD(check_queue, check);
 
 struct endpoint { /* a target: an address with its port */
@@ -25,7 +27,8 @@ struct runner {
   void *endpoints; /* tree */
   struct check_queue line, slow_line;
   size_t running, slow_running;
-  uint64_t turn; /* of the loop, and how many were started in it */
+  size_t most_running; /* since a crowd went, or the start */
+  uint64_t turn;       /* of the loop, and how many were started in it */
   size_t started;
   struct loop_timer *later; /* when there may be more starts than a turn has */
   struct lateness lateness;
@@ -167,6 +170,8 @@ static void start_probe(struct check *check) {
       pace_next_us(check->planned_us, now_us, interval_us(check), monitor->timeout_ms * 1000, runner->links.random);
   loop_timer_at(check->timer, check->planned_us);
   runner->running++;
+  if (runner->most_running < runner->running)
+    runner->most_running = runner->running;
   runner->started++;
   check->runs_slow = check->is_slow;
   runner->slow_running += check->runs_slow;
@@ -259,4 +264,11 @@ int64_t runner_lateness_us(struct runner *runner) {
   int64_t most_us = lateness_most_us(&runner->lateness);
   lateness_tick(&runner->lateness);
   return most_us;
+}
+
+bool runner_crowd_went(struct runner *runner) {
+  if (runner->most_running < CROWD_LEAST || runner->running > runner->most_running / 4)
+    return false;
+  runner->most_running = runner->running;
+  return true;
 }

@@ -1,7 +1,7 @@
 /* probes/runner.h
  * Starts checks when they are due, within bounds: so many probes at once in all, so many at one target, and not all of
- * the room for those that lately ended by their time-out, so that nothing is late because something else hangs. Belongs
- * to the loop's thread. */
+ * the room for those that lately ended by their time-out, so that nothing is late because something else hangs. What is
+ * overdue begins a few at a time, in order, while results are taken. Belongs to the loop's thread. */
 #ifndef GSLB_PROBES_RUNNER_H
 #define GSLB_PROBES_RUNNER_H
 
@@ -49,5 +49,7 @@ void runner_wake(struct runner *runner, struct check *check);
 
 int64_t runner_lateness_us(struct runner *runner);
 /* The largest lateness of a start in the last minute; call each second. */
+bool runner_crowd_went(struct runner *runner);
+/* Whether very many ran at once, as after a stall, and do no more; true once for each such crowd. */
 
 #endif

@@ -1,5 +1,6 @@
 #include "probes/schedule.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -216,6 +217,8 @@ static void second_passed(void *context) {
   struct schedule *schedule = context;
   loop_timer_after(schedule->second, 1000);
   set_gauge(schedule, BOARD_PROBE_LATE_US, runner_lateness_us(schedule->runner));
+  if (runner_crowd_went(schedule->runner))
+    malloc_trim(0);
   look(schedule);
   look_at_demand(schedule);
   sources_second(schedule->sources, schedule->durable, time(NULL));

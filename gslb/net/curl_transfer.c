@@ -11,8 +11,9 @@
 #include "gslb/base/memory.h"
 #include "gslb/net/curl_loop.h"
 
-#define LOOPS 32u             /* of libcurl, each with the targets of its share: it walks through lists of all it has */
+#define LOOPS 16u             /* of libcurl, each with the targets of its share: it walks through lists of all it has */
 #define CONNECTIONS_MOST 16L  /* kept open by each, of those that may be reused */
+#define BUFFER_SIZE 4096L     /* for what is received; each that runs has one */
 #define IDLE_MOST 256u        /* transfers kept for the next request */
 #define IDLE_BODY_MOST 16384u /* bytes of body buffer kept with each */
 
@@ -91,6 +92,7 @@ static void prepare(struct curl_transfer *transfer) {
   curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
   curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
   curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
+  curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, BUFFER_SIZE);
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
   transfer->all->kind->prepare(transfer);
@@ -147,7 +149,9 @@ static void put_back(struct curl_transfer *transfer) {
   all->idle_count++;
 }
 
-void curl_transfer_forget(struct curl_transfer *transfer) {
+void curl_transfer_begin_anew(struct curl_transfer *transfer) {
+  curl_easy_reset(transfer->easy);
+  prepare(transfer);
   transfer->is_prepared = false;
 }
 

@@ -51,8 +51,9 @@ void *curl_transfer_take(struct curl_transfers *all, size_t body_most);
 /* One to fill and start at once. The client's own members are zero, or as it left them. */
 void curl_transfer_start(struct curl_transfer *transfer, const struct addr *target);
 /* Its work begins in the next turn of the loop. Transfers to one target can share its connections. */
-void curl_transfer_forget(struct curl_transfer *transfer);
-/* Its request sets options that others do not: none of them is kept for the next. */
+void curl_transfer_begin_anew(struct curl_transfer *transfer);
+/* Before the options of a request that not every one sets: it has none from earlier requests, and leaves none to later
+ * ones. */
 void curl_transfer_cancel(struct curl_transfer *transfer);
 /* It does not end, and is taken back. */
 

@@ -167,9 +167,7 @@ static bool is_plain(const struct http_request *request) {
          (!request->method || strcmp(request->method, "GET") == 0);
 }
 
-static void set_special(struct http_transfer *transfer, const struct http_request *request) {
-  CURL *easy = transfer->base.easy;
-  curl_transfer_forget(&transfer->base);
+static void set_special(CURL *easy, const struct http_request *request) {
   set_method(easy, request);
   if (request->is_tls || request->redirects > 0)
     set_tls(easy, request);
@@ -183,12 +181,14 @@ static void set_special(struct http_transfer *transfer, const struct http_reques
 
 static void set_request(struct http_transfer *transfer, const struct http_request *request) {
   CURL *easy = transfer->base.easy;
+  if (!is_plain(request))
+    curl_transfer_begin_anew(&transfer->base);
   set_address(transfer, request);
   set_fields(transfer, request);
   curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)request->timeout_ms);
   if (!is_plain(request))
-    set_special(transfer, request);
+    set_special(easy, request);
 }
 
 struct http_transfer *http_client_start(struct http_client *client, const struct http_request *request, http_done *done,

@@ -353,6 +353,31 @@ static void methods_without_body_say_so(void **state) {
   assert_int_equal(scene->body_length, 0);
 }
 
+static void no_option_goes_from_one_request_to_the_next(void **state) {
+  struct scene *scene = *state;
+  static const char *const headers[] = {"X-Mine: 1", NULL};
+  struct http_request plain = request_to(scene->peer.addr), other = plain;
+  other.method = "PUT";
+  other.path = "/there";
+  other.headers = headers;
+  other.body = "{}";
+  other.body_size = 2;
+  other.redirects = 1;
+  other.may_reuse = true;
+  for (int round = 0; round < 2; round++) {
+    answer(scene, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    get(scene, plain);
+    assert_memory_equal(scene->peer.request, "GET /health?full=1 HTTP/1.1\r\n", 29);
+    assert_null(strstr(scene->peer.request, "X-Mine"));
+    assert_null(strstr(scene->peer.request, "Content-Length"));
+    assert_non_null(strstr(scene->peer.request, "\r\nConnection: close\r\n"));
+    answer(scene, "HTTP/1.1 301 Moved\r\nLocation: /other\r\nContent-Length: 0\r\n\r\n");
+    get(scene, other); /* of the request before it would have the target, whatever is followed */
+    assert_memory_equal(scene->peer.request, "PUT /other HTTP/1.1\r\n", 21);
+    assert_null(strstr(scene->peer.request, "Connection: close"));
+  }
+}
+
 static void etag_and_retry_after_are_told(void **state) {
   struct scene *scene = *state;
   answer(scene, "HTTP/1.1 429 Too Many Requests\r\netag: \"17\"\r\nRetry-After: 30\r\nContent-Length: 0\r\n\r\n");
@@ -473,6 +498,7 @@ int main(void) {
       HTTP_TEST(many_run_at_once_and_handles_are_used_again),
       HTTP_TEST(method_headers_and_body_are_sent),
       HTTP_TEST(methods_without_body_say_so),
+      HTTP_TEST(no_option_goes_from_one_request_to_the_next),
       HTTP_TEST(etag_and_retry_after_are_told),
       HTTP_TEST(connection_is_kept_when_it_may),
       HTTP_TEST(kept_connection_that_was_closed_is_made_anew),
