@@ -156,13 +156,12 @@ static void begin_connect(struct probe_run *run, const struct probe_tools *tools
     run->error = errno;
     return;
   }
-  run->poll = loop_poll_new(tools->loop, run->fd, ready, run);
+  run->poll = loop_poll_start(tools->loop, run->fd, LOOP_WRITABLE, ready, run);
   if (!run->poll) {
     run->error = ENOMEM;
     return;
   }
   run->stage = STAGE_CONNECTING;
-  loop_poll_watch(run->poll, LOOP_WRITABLE);
 }
 
 static struct probe_run *start(const struct probe_tools *tools, const struct probe_target *target, probe_done *done,

@@ -90,10 +90,9 @@ static int begin(struct probe_run *run, const struct probe_tools *tools) {
   /* connected, so that nobody else's datagrams are taken and a refusal is told */
   if (run->fd < 0 || connect(run->fd, (struct sockaddr *)&sockaddr, length) < 0)
     return errno;
-  run->poll = loop_poll_new(tools->loop, run->fd, ready, run);
+  run->poll = loop_poll_start(tools->loop, run->fd, LOOP_READABLE, ready, run);
   if (!run->poll)
     return ENOMEM;
-  loop_poll_watch(run->poll, LOOP_READABLE);
   return send(run->fd, monitor->send ? monitor->send : "", monitor->send_size, MSG_NOSIGNAL) < 0 ? errno : 0;
 }
 

@@ -15,7 +15,7 @@ void curl_loop_free(struct curl_loop *curl);
 /* After the running handles were removed. NULL is fine. */
 
 void curl_loop_add(struct curl_loop *curl, void *easy);
-/* Its work begins in the next turn of the loop. */
+/* Its work begins at once; it does not end before the next turn of the loop. Not within a callback of libcurl. */
 void curl_loop_remove(struct curl_loop *curl, void *easy);
 
 #endif

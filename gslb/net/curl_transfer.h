@@ -50,7 +50,7 @@ void curl_transfers_free(struct curl_transfers *all);
 void *curl_transfer_take(struct curl_transfers *all, size_t body_most);
 /* One to fill and start at once. The client's own members are zero, or as it left them. */
 void curl_transfer_start(struct curl_transfer *transfer, const struct addr *target);
-/* Its work begins in the next turn of the loop. Transfers to one target can share its connections. */
+/* Its work begins at once; it ends in a later turn of the loop. Transfers to one target can share its connections. */
 void curl_transfer_begin_anew(struct curl_transfer *transfer);
 /* Before the options of a request that not every one sets: it has none from earlier requests, and leaves none to later
  * ones. */

@@ -41,6 +41,7 @@ static void prepare(struct curl_transfer *transfer) {
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
   curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
   curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+  curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 0L); /* a plain request goes out at once anyway, as it is all there is */
   curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_head);
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
 }
@@ -175,6 +176,7 @@ static void set_special(CURL *easy, const struct http_request *request) {
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
                      request->is_tls ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE);
   set_redirects(easy, request);
+  curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
   curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, request->may_reuse ? 0L : 1L);
   curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, request->may_reuse ? 0L : 1L);
 }

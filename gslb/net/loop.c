@@ -1,6 +1,7 @@
 #include "gslb/net/loop.h"
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -14,13 +15,12 @@
 
 #define EVENTS_MOST 256 /* taken in one turn; what is left is told in the next */
 
-/* Descriptors are watched by an epoll of our own, which libuv sees as one of its descriptors: its own way costs twice
- * as many system calls for one that lives as long as a probe. */
+/* Timers are libuv's. Descriptors are watched by an epoll of our own: libuv's way costs twice as many system calls for
+ * one that lives as long as a probe. */
 struct loop {
   uv_loop_t uv;
-  uv_prepare_t before_waiting;
-  uv_poll_t descriptors;
   int epoll;
+  bool is_stopped;
   uint64_t turn;
   LIST_HEAD(, loop_poll) polls;
   struct epoll_event events[EVENTS_MOST]; /* at hand; those of a freed poll have none */
@@ -55,20 +55,17 @@ static void free_timer(uv_handle_t *handle) {
 static void close_left(uv_handle_t *handle, void *context) {
   (void)context;
   if (!uv_is_closing(handle))
-    uv_close(handle, handle->type == UV_TIMER ? free_timer : NULL);
+    uv_close(handle, free_timer);
 }
 
-static void wait_is_next(uv_prepare_t *uv) {
-  struct loop *loop = uv->loop->data;
-  /* its time stood since the turn began, and how long it waits is counted from it */
-  uv_update_time(&loop->uv);
-  loop->turn++;
+static struct epoll_event event_of(struct loop_poll *poll) {
+  /* by edge it is silent while nothing is watched, although errors are always told */
+  return (struct epoll_event){.events = poll->watched ? poll->watched : EPOLLET, .data.ptr = poll};
 }
 
 static void set_watched(struct loop_poll *poll, uint32_t watched) {
-  /* by edge it is silent while nothing is watched, although errors are always told */
-  struct epoll_event event = {.events = watched ? watched : EPOLLET, .data.ptr = poll};
   poll->watched = watched;
+  struct epoll_event event = event_of(poll);
   must(epoll_ctl(poll->loop->epoll, EPOLL_CTL_MOD, poll->fd, &event));
 }
 
@@ -85,28 +82,11 @@ static void tell(struct loop_poll *poll, uint32_t events) {
   poll->ready(poll->context, seen);
 }
 
-static void descriptors_ready(uv_poll_t *uv, int status, int uv_events) {
-  (void)status;
-  (void)uv_events;
-  struct loop *loop = uv->data;
-  loop->event_count = epoll_wait(loop->epoll, loop->events, EVENTS_MOST, 0);
-  for (int i = 0; i < loop->event_count; i++)
-    if (loop->events[i].data.ptr)
-      tell(loop->events[i].data.ptr, loop->events[i].events);
-  loop->event_count = 0;
-}
-
 struct loop *loop_new(void) {
   struct loop *loop = mem_alloc(sizeof *loop);
   must(uv_loop_init(&loop->uv));
-  loop->uv.data = loop;
-  must(uv_prepare_init(&loop->uv, &loop->before_waiting));
-  must(uv_prepare_start(&loop->before_waiting, wait_is_next));
   loop->epoll = epoll_create1(EPOLL_CLOEXEC);
   must(loop->epoll < 0);
-  must(uv_poll_init(&loop->uv, &loop->descriptors, loop->epoll));
-  must(uv_poll_start(&loop->descriptors, UV_READABLE, descriptors_ready));
-  loop->descriptors.data = loop;
   return loop;
 }
 
@@ -116,9 +96,7 @@ void loop_free(struct loop *loop) {
   while (!LIST_EMPTY(&loop->polls))
     loop_poll_free(LIST_FIRST(&loop->polls));
   uv_walk(&loop->uv, close_left, NULL);
-  while (uv_run(&loop->uv, UV_RUN_DEFAULT) != 0) {
-    /* again: a stop that was asked for after the last run ends this one early */
-  }
+  uv_run(&loop->uv, UV_RUN_DEFAULT);
   int closed = uv_loop_close(&loop->uv);
   assert(closed == 0);
   (void)closed;
@@ -126,12 +104,29 @@ void loop_free(struct loop *loop) {
   free(loop);
 }
 
+static void look_at_descriptors(struct loop *loop, int timeout_ms) {
+  loop->event_count = epoll_wait(loop->epoll, loop->events, EVENTS_MOST, timeout_ms);
+  for (int i = 0; i < loop->event_count; i++)
+    if (loop->events[i].data.ptr)
+      tell(loop->events[i].data.ptr, loop->events[i].events);
+  loop->event_count = 0;
+}
+
 void loop_run(struct loop *loop) {
-  uv_run(&loop->uv, UV_RUN_DEFAULT);
+  while (!loop->is_stopped) {
+    uv_run(&loop->uv, UV_RUN_NOWAIT);
+    bool has_timers = uv_loop_alive(&loop->uv);
+    if (loop->is_stopped || (!has_timers && LIST_EMPTY(&loop->polls)))
+      break;
+    loop->turn++;
+    uv_update_time(&loop->uv); /* it stood while timers fired, and how long to wait is counted from it */
+    look_at_descriptors(loop, has_timers ? uv_backend_timeout(&loop->uv) : -1);
+  }
+  loop->is_stopped = false;
 }
 
 void loop_stop(struct loop *loop) {
-  uv_stop(&loop->uv);
+  loop->is_stopped = true;
 }
 
 struct loop_timer *loop_timer_new(struct loop *loop, loop_fired *fired, void *context) {
@@ -172,25 +167,33 @@ void loop_timer_free(struct loop_timer *timer) {
     uv_close((uv_handle_t *)&timer->uv, free_timer);
 }
 
-struct loop_poll *loop_poll_new(struct loop *loop, int fd, loop_ready *ready, void *context) {
+static uint32_t epoll_events(int events) {
+  return (events & LOOP_READABLE ? EPOLLIN : 0u) | (events & LOOP_WRITABLE ? EPOLLOUT : 0u);
+}
+
+struct loop_poll *loop_poll_start(struct loop *loop, int fd, int events, loop_ready *ready, void *context) {
   struct loop_poll *poll = mem_alloc(sizeof *poll);
-  struct epoll_event event = {.events = EPOLLET, .data.ptr = poll};
-  int on = 1;
-  poll->loop = loop;
-  poll->fd = fd;
-  poll->ready = ready;
-  poll->context = context;
+  *poll =
+      (struct loop_poll){.loop = loop, .fd = fd, .watched = epoll_events(events), .ready = ready, .context = context};
+  struct epoll_event event = event_of(poll);
   if (epoll_ctl(loop->epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
     free(poll);
     return NULL;
   }
-  ioctl(fd, FIONBIO, &on);
   LIST_INSERT_HEAD(&loop->polls, poll, entry);
   return poll;
 }
 
+struct loop_poll *loop_poll_new(struct loop *loop, int fd, loop_ready *ready, void *context) {
+  struct loop_poll *poll = loop_poll_start(loop, fd, 0, ready, context);
+  int on = 1;
+  if (poll)
+    ioctl(fd, FIONBIO, &on);
+  return poll;
+}
+
 void loop_poll_watch(struct loop_poll *poll, int events) {
-  uint32_t watched = (events & LOOP_READABLE ? EPOLLIN : 0u) | (events & LOOP_WRITABLE ? EPOLLOUT : 0u);
+  uint32_t watched = epoll_events(events);
   if (watched != poll->watched)
     set_watched(poll, watched);
 }

@@ -1,5 +1,5 @@
 /* gslb/net/loop.h
- * The event loop of a process: timers and readiness of descriptors on libuv, and the only file that knows libuv. One
+ * The event loop of a process: timers, by libuv, which no other file knows, and readiness of descriptors. One
  * thread owns a loop and all that belongs to it. Callbacks come from loop_run alone; after a timer or a poll was freed
  * its callback is never called again, and either may be freed in its own callback. */
 #ifndef GSLB_NET_LOOP_H
@@ -15,7 +15,7 @@ struct loop *loop_new(void);
 void loop_free(struct loop *loop);
 /* Frees the timers and polls that are left too; descriptors stay their owners'. NULL is fine. */
 void loop_run(struct loop *loop);
-/* Until loop_stop. */
+/* Until loop_stop, or until there is neither a timer that runs nor a poll. */
 void loop_stop(struct loop *loop);
 /* Ends loop_run after the callbacks at hand. */
 uint64_t loop_turn(const struct loop *loop);
@@ -38,6 +38,8 @@ typedef void loop_ready(void *context, int events);
 struct loop_poll *loop_poll_new(struct loop *loop, int fd, loop_ready *ready, void *context);
 /* fd is borrowed, made non-blocking, and must stay open until loop_poll_free; one poll a descriptor. NULL when the
  * kernel cannot poll it. */
+struct loop_poll *loop_poll_start(struct loop *loop, int fd, int events, loop_ready *ready, void *context);
+/* Likewise, and watches for the events from now on; fd is non-blocking already. */
 void loop_poll_watch(struct loop_poll *poll, int events);
 /* Level-triggered, until changed; 0 for nothing. A descriptor in error gives both events once, so that its owner meets
  * the error in its own call; watching then ends until asked for again. */
