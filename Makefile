@@ -11,7 +11,7 @@ MODULES  ?= gslb/base gslb/model gslb/net gslb/decide zones probes discovery dis
 
 PACKAGES_BUILD = gcc make pkg-config libldns-dev libc-ares-dev libmicrohttpd-dev liblmdb-dev libyaml-dev \
 	libjansson-dev libuv1-dev liburcu-dev libcurl4-gnutls-dev libgnutls28-dev libcap-ng-dev libseccomp-dev libsystemd-dev \
-	libsodium-dev libsnmp-dev python3 bind9-dnsutils curl
+	libsodium-dev libsnmp-dev libxxhash-dev python3 bind9-dnsutils curl
 PACKAGES_TEST  = $(PACKAGES_BUILD) libcmocka-dev clang libclang-rt-14-dev python3-dnspython python3-yaml python3-jsonschema \
 	knot-dnsutils unbound prometheus chromium chromium-driver iproute2 procps lmdb-utils \
 	bind9 knot nsd knot-resolver pdns-recursor zonemaster-cli openssl snmpd snmp haproxy \
@@ -21,7 +21,7 @@ PACKAGES_BENCH = $(PACKAGES_TEST) etcd-server gdnsd knot-module-geoip pdns-serve
 PACKAGES_LINT  = clang-format clang-tidy cppcheck
 
 LIBRARIES = lmdb yaml-0.1 jansson libuv liburcu-qsbr libcurl gnutls libcares libmicrohttpd libcap-ng libseccomp libsystemd \
-	libsodium netsnmp
+	libsodium netsnmp libxxhash
 PKG_CFLAGS := $(shell pkg-config --cflags $(LIBRARIES) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(LIBRARIES) 2>/dev/null) -lldns
 

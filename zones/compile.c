@@ -1,9 +1,7 @@
 #include "zones/compile.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "gslb/base/log.h"
 #include "zones/check.h"
@@ -12,13 +10,15 @@
 #include "zones/master.h"
 #include "zones/places.h"
 #include "zones/query.h"
+#include "zones/source_text.h"
 #include "zones/tree.h"
 #include "zones/wire.h"
 
 struct compiler {
   const struct config *config;
   struct tree *tree;
-  uint32_t zone; /* being read */
+  struct provenance *provenance; /* NULL: nobody wants to know */
+  uint32_t zone;                 /* being read */
   struct problems *problems;
   bool has_failed; /* the zone being read */
 };
@@ -78,8 +78,11 @@ static bool check_zone_names(const struct config *config, struct problems *probl
 }
 
 /* Whether there is a copy; one that cannot be read counts, so that it is told. */
-static bool has_copy(const struct config_zone *zone) {
-  return access(zone->file, F_OK) == 0 || errno != ENOENT;
+static bool has_copy(const struct compiler *compiler, const struct config_zone *zone) {
+  bool is_absent = source_text_is_absent(zone->file);
+  if (is_absent && compiler->provenance)
+    provenance_add_absent(compiler->provenance, zone->file);
+  return !is_absent;
 }
 
 static void read_zones(struct compiler *compiler, bool *is_broken, struct problems *found, struct problems *copies) {
@@ -88,9 +91,14 @@ static void read_zones(struct compiler *compiler, bool *is_broken, struct proble
     struct name origin;
     compiler->zone = (uint32_t)i;
     compiler->problems = zone->primary_count ? &copies[i] : found;
-    compiler->has_failed = name_from_text(zone->name, &origin) != STATUS_OK || (zone->primary_count && !has_copy(zone));
-    if (!compiler->has_failed &&
-        master_read(zone->file, &origin, &compiler->tree->arena, visit, compiler, compiler->problems) != STATUS_OK)
+    compiler->has_failed =
+        name_from_text(zone->name, &origin) != STATUS_OK || (zone->primary_count && !has_copy(compiler, zone));
+    const struct master_reading reading = {.arena = &compiler->tree->arena,
+                                           .visit = visit,
+                                           .context = compiler,
+                                           .problems = compiler->problems,
+                                           .provenance = compiler->provenance};
+    if (!compiler->has_failed && master_read(zone->file, &origin, &reading) != STATUS_OK)
       compiler->has_failed = true;
     is_broken[i] = compiler->has_failed;
   }
@@ -157,15 +165,18 @@ static void drop_unfit(struct tree *tree, const bool *is_broken, const struct pr
 }
 
 /* Reads and judges; found is empty when the tree is fit to be laid out. copies[zone]: what makes a copy unfit. */
-static void build(struct tree *tree, struct problems *found, struct problems *copies) {
+static void build(struct tree *tree, struct provenance *provenance, struct problems *found, struct problems *copies) {
   const struct config *config = tree->config;
-  struct compiler compiler = {.config = config, .tree = tree};
+  struct compiler compiler = {.config = config, .tree = tree, .provenance = provenance};
   bool *is_broken = mem_array(config->zone_count, sizeof *is_broken);
   read_zones(&compiler, is_broken, found, copies);
   places_add(tree, found);
   make_room(tree);
   tree_settle(tree);
   check_zones(tree, is_broken, found, copies);
+  for (size_t i = 0; i < config->zone_count && provenance; i++)
+    if (copies[i].count) /* to be told at each reload */
+      provenance_spoil(provenance);
   drop_unfit(tree, is_broken, copies);
   tree_prune(tree);
   free(is_broken);
@@ -195,6 +206,11 @@ static void copies_free(struct problems *copies, const struct config *config) {
 }
 
 enum status zones_compile(const struct config *config, int *fd, struct problems *problems) {
+  return zones_compile_from(config, NULL, fd, problems);
+}
+
+enum status zones_compile_from(const struct config *config, struct provenance *provenance, int *fd,
+                               struct problems *problems) {
   if (!check_zone_names(config, problems))
     return STATUS_INVALID;
   struct tree tree;
@@ -202,7 +218,7 @@ enum status zones_compile(const struct config *config, int *fd, struct problems 
   enum status status = STATUS_INVALID;
   tree_init(&tree, config);
   struct problems *copies = copies_new(config);
-  build(&tree, &found, copies);
+  build(&tree, provenance, &found, copies);
   copies_free(copies, config);
   struct cookie_secrets cookies = {0};
   struct errbuf err;

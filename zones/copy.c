@@ -221,7 +221,8 @@ enum status copy_read(const char *file, const struct name *zone, struct content 
   struct arena arena = {0};
   struct problems problems = {0};
   struct filling filling = {.zone = zone, .content = content};
-  (void)master_read(file, zone, &arena, visit, &filling, &problems); /* says no more than problems do */
+  const struct master_reading reading = {.arena = &arena, .visit = visit, .context = &filling, .problems = &problems};
+  (void)master_read(file, zone, &reading); /* says no more than problems do */
   enum status status = judge(file, &filling, &problems, err);
   if (status == STATUS_OK)
     *refreshed_ms = when_ms;

@@ -6,7 +6,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdio.h>
 
 #define ENTRY_SIZE_MOST (1u << 20) /* bytes of one entry */
 
@@ -19,7 +18,7 @@ struct entry_token {
 };
 
 struct entry {
-  FILE *stream; /* the caller's */
+  const char *next, *end; /* what is still to be read; the caller's */
   int next_line;
   /* what was read: */
   int line;       /* of the first token */
@@ -32,13 +31,13 @@ struct entry {
   size_t token_capacity, text_used, text_capacity;
 };
 
-void entry_init(struct entry *entry, FILE *stream);
+void entry_init(struct entry *entry, const char *text, size_t size);
+/* Of a whole file; text is borrowed until entry_release. */
 void entry_release(struct entry *entry);
-/* Leaves the stream open. */
 
 enum entry_result entry_next(struct entry *entry);
-/* Reads the next entry that is not empty. ENTRY_BAD: fault tells why, and the next call goes on behind it. ENTRY_END
- * also when the stream fails: ask ferror. What was read lives until the next call. */
+/* Reads the next entry that is not empty. ENTRY_BAD: fault tells why, and the next call goes on behind it. What was
+ * read lives until the next call. */
 
 static inline const char *entry_text(const struct entry *entry, size_t token) {
   return entry->text + entry->tokens[token].at;

@@ -1,21 +1,14 @@
 #include "zones/layout.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "zones/check.h"
+#include "zones/image_file.h"
 #include "zones/query.h"
 #include "zones/record.h"
 #include "zones/wire.h"
-
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25 /* Linux 6.1; the C library may be older */
-#endif
 
 #define LINE 64u        /* bytes of a cache line */
 #define QUESTION_AT 12u /* where a question's name stands in a message */
@@ -327,68 +320,24 @@ static void write_all(struct layout *layout) {
     write_zone(layout, i);
 }
 
-/* Makes the file of huge pages, where the kernel has some to give: then a look-up in a large image does not miss the
- * TLB twice, and writing it takes a fault for 2 MiB rather than one for 4 KiB. Collapsing works whatever the
- * administrator's setting for shared memory is, short of "deny"; it wants a page to be there already. */
-static void take_huge_pages(uint8_t *base, size_t size) {
-  for (size_t at = 0; at < size; at += IMAGE_HUGE_PAGE)
-    *(volatile uint8_t *)(base + at) = 0;
-  (void)madvise(base, size, MADV_COLLAPSE);
-}
-
-static size_t file_size(const struct layout *layout) {
-  return layout->size < IMAGE_HUGE_LEAST ? layout->size
-                                         : (layout->size + IMAGE_HUGE_PAGE - 1) / IMAGE_HUGE_PAGE * IMAGE_HUGE_PAGE;
-}
-
-/* A memfd for the layout, written and sealed; -1 with errno. */
-static int make_file(struct layout *layout) {
-  int reason;
-  size_t size = file_size(layout);
-  int fd = memfd_create("gslb-names", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  if (fd < 0)
-    return -1;
-  if (ftruncate(fd, (off_t)size) != 0)
-    goto failed;
-  layout->base = image_reserve(fd, size, PROT_READ | PROT_WRITE);
-  if (layout->base == MAP_FAILED)
-    goto failed;
-  if (size >= IMAGE_HUGE_LEAST)
-    take_huge_pages(layout->base, size);
-  /* what is missing is taken now, since later a lack of memory would be a signal instead of an error */
-  bool is_there = fallocate(fd, 0, 0, (off_t)size) == 0;
-  reason = errno;
-  if (is_there)
-    write_all(layout);
-  munmap(layout->base, size);
-  errno = reason;
-  /* not F_SEAL_WRITE: before Linux 6.7 that forbids even read-only shared mappings of a writable descriptor */
-  if (!is_there || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) != 0)
-    goto failed;
-  return fd;
-failed:
-  reason = errno;
-  close(fd);
-  errno = reason;
-  return -1;
-}
-
 enum status layout_write(struct tree *tree, const struct cookie_secrets *cookies, int *fd, struct errbuf *err) {
   struct layout layout = {.tree = tree, .cookies = cookies};
   layout.encoded = mem_alloc(sizeof *layout.encoded);
   layout.negative_soas = mem_array(tree->config->zone_count, sizeof *layout.negative_soas);
   layout.zone_nodes = mem_array(tree->config->zone_count, sizeof *layout.zone_nodes);
-  enum status status = STATUS_OK;
+  enum status status;
   measure(&layout);
-  int made = -1;
+  struct image_file file;
   if (layout.size > IMAGE_SIZE_MOST || tree->slot_count > UINT32_MAX)
     status = errbuf_set(err, STATUS_LIMIT, "name image: %llu bytes are over the most that it can hold, 32 GiB",
                         (unsigned long long)layout.size);
-  else if ((made = make_file(&layout)) < 0)
-    status =
-        errbuf_set(err, STATUS_IO, "name image of %llu bytes: %s", (unsigned long long)layout.size, strerror(errno));
-  if (status == STATUS_OK)
-    *fd = made;
+  else
+    status = image_file_new(layout.size, &file, err);
+  if (status == STATUS_OK) {
+    layout.base = file.base;
+    write_all(&layout);
+    status = image_file_seal(&file, fd, err);
+  }
   free(layout.zone_nodes);
   free(layout.negative_soas);
   free(layout.encoded);

@@ -1,18 +1,12 @@
 #include "zones/master.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "zones/entry.h"
 #include "zones/query.h"
-
-#define STREAM_BUFFER (256u * 1024)
+#include "zones/source_text.h"
 
 struct source { /* a file being read, and what it was included from */
   const struct source *parent;
@@ -24,10 +18,7 @@ struct source { /* a file being read, and what it was included from */
 };
 
 struct reader {
-  struct arena *arena;
-  master_visit *visit;
-  void *context;
-  struct problems *problems;
+  const struct master_reading *reading;
   bool has_failed;
   bool has_default_ttl; /* $TTL; goes over the end of an included file */
   bool has_last_ttl;
@@ -41,7 +32,7 @@ static void read_source(struct reader *reader, struct source *source, const char
 #define report(reader, source_file, line, ...)                                                                         \
   do {                                                                                                                 \
     (reader)->has_failed = true;                                                                                       \
-    problem_add((reader)->problems, (source_file), (line), 0, __VA_ARGS__);                                            \
+    problem_add((reader)->reading->problems, (source_file), (line), 0, __VA_ARGS__);                                   \
   } while (0)
 
 /* A name of a token, relative to origin. */
@@ -83,9 +74,9 @@ static void read_ttl(struct reader *reader, struct source *source, const struct 
 static const char *resolve_path(struct reader *reader, const char *from, const char *path) {
   const char *slash = strrchr(from, '/');
   if (path[0] == '/' || !slash)
-    return arena_strdup(reader->arena, path);
+    return arena_strdup(reader->reading->arena, path);
   size_t directory = (size_t)(slash - from) + 1;
-  char *joined = arena_alloc(reader->arena, directory + strlen(path) + 1);
+  char *joined = arena_alloc(reader->reading->arena, directory + strlen(path) + 1);
   memcpy(joined, from, directory);
   memcpy(joined + directory, path, strlen(path));
   return joined;
@@ -222,12 +213,12 @@ static void read_record(struct reader *reader, struct source *source, struct ent
                                        .data = &reader->data,
                                        .file = source->file,
                                        .line = entry->line};
-  reader->visit(reader->context, &record);
+  reader->reading->visit(reader->reading->context, &record);
 }
 
-static void read_entries(struct reader *reader, struct source *source, FILE *stream) {
+static void read_entries(struct reader *reader, struct source *source, const struct source_text *text) {
   struct entry entry;
-  entry_init(&entry, stream);
+  entry_init(&entry, text->bytes, text->size);
   enum entry_result result;
   while ((result = entry_next(&entry)) != ENTRY_END) {
     if (result == ENTRY_BAD)
@@ -237,8 +228,6 @@ static void read_entries(struct reader *reader, struct source *source, FILE *str
     else
       read_record(reader, source, &entry);
   }
-  if (ferror(stream))
-    report(reader, source->file, entry.next_line, "cannot be read: %s", strerror(errno));
   entry_release(&entry);
 }
 
@@ -258,45 +247,25 @@ static bool check_chain(struct reader *reader, const struct source *source, cons
 }
 
 static void read_source(struct reader *reader, struct source *source, const char *named_in, int line) {
-  struct stat info;
-  /* without waiting: the name may be that of a FIFO */
-  int fd = open(source->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  if (fd < 0 || fstat(fd, &info) != 0) {
-    report(reader, named_in, line, "%s%scannot be read: %s", source->parent ? source->file : "",
-           source->parent ? " " : "", strerror(errno));
-    goto out;
+  struct source_text text;
+  struct errbuf err;
+  if (source_text_read(source->file, &text, &err) != STATUS_OK) {
+    report(reader, named_in, line, "%s%s%s", source->parent ? source->file : "", source->parent ? " " : "", err.text);
+    return;
   }
-  if (!S_ISREG(info.st_mode)) {
-    report(reader, named_in, line, "%s%sis not a regular file", source->parent ? source->file : "",
-           source->parent ? " " : "");
-    goto out;
-  }
-  source->device = info.st_dev;
-  source->inode = info.st_ino;
-  if (!check_chain(reader, source, named_in, line))
-    goto out;
-  FILE *stream = fdopen(fd, "re");
-  if (!stream) {
-    report(reader, named_in, line, "cannot be read: %s", strerror(errno));
-    goto out;
-  }
-  fd = -1; /* the stream's from here on */
-  setvbuf(stream, NULL, _IOFBF, STREAM_BUFFER);
-  read_entries(reader, source, stream);
-  fclose(stream);
-out:
-  if (fd >= 0)
-    close(fd);
+  source->device = text.device;
+  source->inode = text.inode;
+  if (reader->reading->provenance)
+    provenance_add(reader->reading->provenance, source->file, text.bytes, text.size);
+  if (check_chain(reader, source, named_in, line))
+    read_entries(reader, source, &text);
+  free(text.bytes);
 }
 
-enum status master_read(const char *file, const struct name *origin, struct arena *arena, master_visit *visit,
-                        void *context, struct problems *problems) {
+enum status master_read(const char *file, const struct name *origin, const struct master_reading *reading) {
   struct reader *reader = mem_alloc(sizeof *reader);
-  reader->arena = arena;
-  reader->visit = visit;
-  reader->context = context;
-  reader->problems = problems;
-  struct source source = {.file = arena_strdup(arena, file), .origin = *origin};
+  reader->reading = reading;
+  struct source source = {.file = arena_strdup(reading->arena, file), .origin = *origin};
   read_source(reader, &source, source.file, 0);
   enum status status = reader->has_failed ? STATUS_INVALID : STATUS_OK;
   free(reader);

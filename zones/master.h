@@ -11,6 +11,7 @@
 #include "gslb/base/status.h"
 #include "gslb/model/name.h"
 #include "zones/rdata.h"
+#include "zones/provenance.h"
 
 #define MASTER_DEPTH_MOST 8u /* files that include one another */
 
@@ -26,8 +27,15 @@ struct master_record { /* borrowed until the visit returns, but for file */
 
 typedef void master_visit(void *context, const struct master_record *record);
 
-enum status master_read(const char *file, const struct name *origin, struct arena *arena, master_visit *visit,
-                        void *context, struct problems *problems);
+struct master_reading { /* all borrowed */
+  struct arena *arena;
+  master_visit *visit;
+  void *context; /* of visit */
+  struct problems *problems;
+  struct provenance *provenance; /* to which the files read are added; NULL: nobody wants to know */
+};
+
+enum status master_read(const char *file, const struct name *origin, const struct master_reading *reading);
 /* Calls visit for each record in order. A record in error is told in problems, and reading goes on behind it.
  * STATUS_INVALID: something was added to problems. */
 

@@ -13,6 +13,7 @@
 #include "gslb/base/clock.h"
 #include "gslb/base/log.h"
 #include "gslb/base/memory.h"
+#include "gslb/main/descriptors.h"
 #include "gslb/model/channel.h"
 
 #define BACKOFF_FIRST_MS 100
@@ -39,24 +40,6 @@ void process_init(struct process *process, enum board_process role, int64_t now_
                               .taking_until_ms = PROCESS_NEVER};
 }
 
-static int compare_fds(const void *a, const void *b) {
-  int left = *(const int *)a, right = *(const int *)b;
-  return (left > right) - (left < right);
-}
-
-static void close_all_but(int *kept, size_t count) {
-  qsort(kept, count, sizeof *kept, compare_fds);
-  unsigned from = STDERR_FILENO + 1;
-  for (size_t i = 0; i < count; i++) {
-    if (kept[i] < (int)from)
-      continue;
-    if (kept[i] > (int)from)
-      close_range(from, (unsigned)kept[i] - 1, 0);
-    from = (unsigned)kept[i] + 1;
-  }
-  close_range(from, ~0u, 0);
-}
-
 static void close_what_is_not_its_own(const struct child *child) {
   size_t sockets = child->udp ? child->config->server.workers * child->config->server.listen_count : 0;
   const int single[] = {child->channel,   child->text,     child->image, child->http_tcp,
@@ -72,7 +55,7 @@ static void close_what_is_not_its_own(const struct child *child) {
     kept[count++] = child->udp[i];
     kept[count++] = child->tcp[i];
   }
-  close_all_but(kept, count);
+  descriptors_close_all_but(kept, count);
   free(kept);
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,11 +17,13 @@
 #include "gslb/base/log.h"
 #include "gslb/base/memory.h"
 #include "gslb/base/problem.h"
+#include "gslb/main/descriptors.h"
 #include "gslb/main/sandbox.h"
 #include "gslb/model/channel.h"
-#include "zones/compile.h"
+#include "zones/reuse.h"
 
 #define COMPILE_MOST_MS (10 * 60 * 1000)
+#define KEEP_NICENESS 19
 
 void candidate_release(struct candidate *candidate) {
   config_free(candidate->config);
@@ -28,6 +31,8 @@ void candidate_release(struct candidate *candidate) {
     close(candidate->text);
   if (candidate->image >= 0)
     close(candidate->image);
+  if (candidate->provenance >= 0)
+    close(candidate->provenance);
   *candidate = CANDIDATE_NONE;
 }
 
@@ -68,31 +73,39 @@ static void set_text(struct channel_message *message, const char *text) {
   memcpy(message->text, text, length);
 }
 
-static void compile(const char *path, struct channel_message *message) {
+static void set_problems(struct channel_message *message, const char *path, struct problems *problems,
+                         const struct errbuf *err) {
+  problems_sort(problems);
+  char *lines = problems->count > 0 ? problems_format(problems) : mem_format("%s: %s\n", path, err->text);
+  set_text(message, lines);
+  free(lines);
+}
+
+/* Fills the message; its descriptors are the text, the image and, where it may be used again, its provenance. */
+static void compile(const char *path, const struct reuse *from, struct reuse_image *image,
+                    struct channel_message *message) {
   struct errbuf err = {0};
   struct problems problems = {0};
   char *text = NULL;
   size_t length = 0;
-  int image = -1, sealed = -1;
+  int sealed = -1;
   struct config *config = NULL;
   message->status = config_read_whole(path, &text, &length, &problems);
   if (message->status == STATUS_OK) {
     config = config_parse(path, text, length, &problems);
-    message->status = config ? zones_compile(config, &image, &problems) : STATUS_INVALID;
+    message->status = config ? reuse_or_compile(config, text, length, from, image, &problems) : STATUS_INVALID;
   }
   if (message->status == STATUS_OK) {
     sealed = seal_text(text, length, &err);
     message->status = sealed >= 0 ? STATUS_OK : STATUS_IO;
   }
   if (message->status == STATUS_OK) {
-    message->fd_count = 2;
-    message->fds[0] = sealed;
-    message->fds[1] = image;
+    message->fds[message->fd_count++] = sealed;
+    message->fds[message->fd_count++] = image->image;
+    if (image->provenance >= 0)
+      message->fds[message->fd_count++] = image->provenance;
   } else {
-    problems_sort(&problems);
-    char *lines = problems.count > 0 ? problems_format(&problems) : mem_format("%s: %s\n", path, err.text);
-    set_text(message, lines);
-    free(lines);
+    set_problems(message, path, &problems, &err);
   }
   config_free(config);
   problems_release(&problems);
@@ -101,16 +114,40 @@ static void compile(const char *path, struct channel_message *message) {
   free(text);
 }
 
-static _Noreturn void run_compiler(const char *path, const struct identity *who, int channel, pid_t parent) {
+static char *make_kept_directory(const struct config *config) {
+  char *directory = mem_format("%s/" SANDBOX_COMPILED, config->server.state);
+  if (mkdir(directory, 0700) == 0 || errno == EEXIST)
+    return directory;
+  log_warning("%s: %s; the name image is not kept for the next start", directory, strerror(errno));
+  free(directory);
+  return NULL;
+}
+
+static void work(const struct reload *reload, int channel, const char *directory, struct channel_message *message) {
+  const struct reuse from = {.provenance = reload->running->provenance,
+                             .image = reload->running->image,
+                             .directory = directory};
+  struct reuse_image image = {.image = -1, .provenance = -1};
+  compile(reload->path, &from, &image, message);
+  if (channel_send(channel, message) != STATUS_OK)
+    exit(EXIT_FAILURE);
+  close(channel);
+  /* nobody waits from here on */
+  struct errbuf err = {0};
+  setpriority(PRIO_PROCESS, 0, KEEP_NICENESS);
+  if (message->status == STATUS_OK && directory && reuse_keep(&image, directory, &err) != STATUS_OK)
+    log_warning("the name image is not kept for the next start: %s", err.text);
+}
+
+static _Noreturn void run_compiler(const struct reload *reload, int channel, pid_t parent) {
   prctl(PR_SET_NAME, "gslb-compiler", 0, 0, 0);
-  /* the other descriptors are of no use here, and a listening socket must not outlive its closing */
-  if (channel > STDERR_FILENO + 1)
-    close_range(STDERR_FILENO + 1, (unsigned)channel - 1, 0);
-  close_range((unsigned)channel + 1, ~0u, 0);
+  /* the others are of no use here, and a listening socket must not outlive its closing */
+  int kept[] = {channel, reload->running->image, reload->running->provenance};
+  descriptors_close_all_but(kept, sizeof kept / sizeof kept[0]);
   struct channel_message *message = mem_alloc(sizeof *message);
   message->kind = CHANNEL_RELOADED;
   struct errbuf err = {0};
-  message->status = privileges_drop(who, &err);
+  message->status = privileges_drop(reload->who, &err);
   prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   sigset_t none;
   sigemptyset(&none);
@@ -121,17 +158,18 @@ static _Noreturn void run_compiler(const char *path, const struct identity *who,
     exit(EXIT_SUCCESS);
   if (message->status != STATUS_OK) {
     set_text(message, err.text);
-  } else {
-    if (sandbox_enter(SANDBOX_COMPILER, NULL, &err) != STATUS_OK)
-      log_warning("the compiler runs without one of its fences: %s", err.text);
-    compile(path, message);
+    exit(channel_send(channel, message) == STATUS_OK ? EXIT_SUCCESS : EXIT_FAILURE);
   }
-  enum status sent = channel_send(channel, message);
+  char *directory = make_kept_directory(reload->config);
+  if (sandbox_enter(SANDBOX_COMPILER, reload->config, &err) != STATUS_OK)
+    log_warning("the compiler runs without one of its fences: %s", err.text);
+  work(reload, channel, directory, message);
+  free(directory);
   free(message);
-  exit(sent == STATUS_OK ? EXIT_SUCCESS : EXIT_FAILURE);
+  exit(EXIT_SUCCESS);
 }
 
-enum status reload_start(struct compiler *compiler, const char *path, const struct identity *who, struct errbuf *err) {
+enum status reload_start(struct compiler *compiler, const struct reload *reload, struct errbuf *err) {
   int ends[2];
   enum status status = channel_pair(ends, err);
   if (status != STATUS_OK)
@@ -139,7 +177,7 @@ enum status reload_start(struct compiler *compiler, const char *path, const stru
   pid_t parent = getpid();
   pid_t pid = fork();
   if (pid == 0)
-    run_compiler(path, who, ends[1], parent);
+    run_compiler(reload, ends[1], parent);
   close(ends[1]);
   if (pid < 0) {
     close(ends[0]);
@@ -185,13 +223,18 @@ static enum status take(const char *path, const struct channel_message *message,
     *problems = mem_strdup(message->text);
     return message->status;
   }
-  bool is_whole = message->fd_count == 2 && is_sealed(message->fds[0]) && is_sealed(message->fds[1]);
+  bool is_whole = message->fd_count >= 2 && message->fd_count <= 3;
+  for (size_t i = 0; i < message->fd_count; i++)
+    is_whole = is_whole && is_sealed(message->fds[i]);
   struct config *config = is_whole ? parse_sealed(path, message->fds[0]) : NULL;
   if (!config) {
     *problems = mem_strdup("what the compiler made cannot be used\n");
     return STATUS_IO;
   }
-  *out = (struct candidate){.config = config, .text = message->fds[0], .image = message->fds[1]};
+  *out = (struct candidate){.config = config,
+                            .text = message->fds[0],
+                            .image = message->fds[1],
+                            .provenance = message->fd_count > 2 ? message->fds[2] : -1};
   return STATUS_OK;
 }
 

@@ -11,12 +11,13 @@
 #include "gslb/main/privileges.h"
 #include "gslb/model/config.h"
 
-struct candidate { /* a configuration that can be used; owns all three */
+struct candidate { /* a configuration that can be used; owns all four */
   struct config *config;
-  int text;  /* sealed memfd: what config was parsed from */
-  int image; /* sealed memfd: the name image that belongs to it */
+  int text;       /* sealed memfd: what config was parsed from */
+  int image;      /* sealed memfd: the name image that belongs to it */
+  int provenance; /* sealed memfd: what the image was compiled from (zones/provenance); -1: it must not be used again */
 };
-#define CANDIDATE_NONE ((struct candidate){.text = -1, .image = -1})
+#define CANDIDATE_NONE ((struct candidate){.text = -1, .image = -1, .provenance = -1})
 
 void candidate_release(struct candidate *candidate);
 /* Leaves it empty. */
@@ -28,8 +29,16 @@ struct compiler {
 };
 #define COMPILER_NONE ((struct compiler){.channel = -1})
 
-enum status reload_start(struct compiler *compiler, const char *path, const struct identity *who, struct errbuf *err);
-/* Forks the compiler, which reads path as who. STATUS_IO: there is none. */
+struct reload { /* what the compiler works from; borrowed for the call */
+  const char *path;
+  const struct identity *who;      /* reads as that user */
+  const struct config *config;     /* of which server.state is where it keeps its images */
+  const struct candidate *running; /* whose image goes on being used while nothing changed */
+};
+
+enum status reload_start(struct compiler *compiler, const struct reload *reload, struct errbuf *err);
+/* Forks the compiler. It outlives its answer by the time that it takes to keep the image for the next start. STATUS_IO:
+ * there is none. */
 
 enum status reload_finish(struct compiler *compiler, const char *path, struct candidate *out, char **problems);
 /* Once its channel is readable or its time is over: takes what it made. STATUS_OK fills *out; anything else leaves it

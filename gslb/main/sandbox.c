@@ -296,8 +296,8 @@ static void allow_files(int rules, enum sandbox_role role, uint64_t all, const s
     allow_path(rules, of_all[i], FS_READ);
   allow_path(rules, "/dev/null", FS_READ_FILE | FS_WRITE_FILE);
 
-  const char *const stores[] = {config ? config->server.state : NULL, config ? config->server.run : NULL};
-  for (size_t i = 0; i < 2 && config; i++) {
+  const char *const stores[] = {config->server.state, config->server.run};
+  for (size_t i = 0; i < 2; i++) {
     if (role == SANDBOX_DNS) {
       allow_path(rules, stores[i], FS_READ);
       lock_file_rules = rules;
@@ -306,8 +306,12 @@ static void allow_files(int rules, enum sandbox_role role, uint64_t all, const s
       allow_path(rules, stores[i], all & ~FS_EXECUTE);
     }
   }
-  if (role == SANDBOX_COMPILER)
+  if (role == SANDBOX_COMPILER) {
+    char compiled[PATH_MAX];
+    snprintf(compiled, sizeof compiled, "%s/" SANDBOX_COMPILED, config->server.state);
     allow_path(rules, "/", FS_READ);
+    allow_path(rules, compiled, all & ~FS_EXECUTE);
+  }
   if (role == SANDBOX_PROBE || role == SANDBOX_CONTROL) {
     static const char *const of_clients[] = {"/etc", "/usr/share", "/proc", "/run/systemd/resolve"};
     for (size_t i = 0; i < sizeof of_clients / sizeof of_clients[0]; i++)

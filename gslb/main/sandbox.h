@@ -15,12 +15,14 @@ enum sandbox_role {
   SANDBOX_DNS,   /* reads the stores, writes their lock files; its sockets are open already */
   SANDBOX_PROBE, /* reads and writes the stores; makes connections; reads certificates, which others renew meanwhile */
   SANDBOX_CONTROL,  /* likewise */
-  SANDBOX_COMPILER, /* reads any file; writes none */
+  SANDBOX_COMPILER, /* reads any file; writes in SANDBOX_COMPILED alone */
 };
 
+#define SANDBOX_COMPILED "compiled" /* in the state directory: where the compiler keeps its image */
+
 enum status sandbox_enter(enum sandbox_role role, const struct config *config, struct errbuf *err);
-/* config tells the directories of the stores and the certificates; what does not exist is left out. NULL: the compiler,
- * which needs none. STATUS_IO: a fence could not be put up (err says which); the others stand. */
+/* config tells the directories of the stores and the certificates; what does not exist is left out. STATUS_IO: a fence
+ * could not be put up (err says which); the others stand. */
 
 bool sandbox_has_same_files(enum sandbox_role role, const struct config *a, const struct config *b);
 /* Whether a process of that role (probe, control), fenced in with a, can read the certificates of b. */

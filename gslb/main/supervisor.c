@@ -66,7 +66,11 @@ enum start { START_DONE, START_FAILED, START_CALLED_OFF };
 static enum start compile_first(struct supervisor *supervisor, const struct config *first) {
   struct compiler compiler = COMPILER_NONE;
   struct errbuf err = {0};
-  if (reload_start(&compiler, supervisor->path, &supervisor->identity, &err) != STATUS_OK) {
+  const struct reload reload = {.path = supervisor->path,
+                                .who = &supervisor->identity,
+                                .config = first,
+                                .running = &supervisor->current};
+  if (reload_start(&compiler, &reload, &err) != STATUS_OK) {
     log_error("%s", err.text);
     return START_FAILED;
   }

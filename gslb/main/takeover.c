@@ -61,7 +61,11 @@ static void begin_run(struct supervisor *supervisor) {
   takeover->next_askers = 0;
   sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld\nSTATUS=reading the configuration", (long long)mono_now_us());
   struct errbuf err = {0};
-  if (reload_start(&takeover->compiler, supervisor->path, &supervisor->identity, &err) != STATUS_OK) {
+  const struct reload reload = {.path = supervisor->path,
+                                .who = &supervisor->identity,
+                                .config = supervisor->current.config,
+                                .running = &supervisor->current};
+  if (reload_start(&takeover->compiler, &reload, &err) != STATUS_OK) {
     refuse(supervisor, STATUS_IO, err.text);
     return;
   }

@@ -70,13 +70,21 @@ static void write_file(const struct fixture *fixture, const char *name, const ch
   assert_int_equal(fclose(file), 0);
 }
 
+static enum status read_master(struct fixture *fixture, const char *path, const struct name *origin) {
+  const struct master_reading reading = {.arena = &fixture->arena,
+                                         .visit = see,
+                                         .context = &fixture->seen,
+                                         .problems = &fixture->problems};
+  return master_read(path, origin, &reading);
+}
+
 static enum status read_bytes(struct fixture *fixture, const char *text, size_t size) {
   char path[128];
   struct name origin;
   write_file(fixture, "zone", text, size);
   snprintf(path, sizeof path, "%s/zone", fixture->directory);
   assert_int_equal(name_from_text("example.com", &origin), STATUS_OK);
-  return master_read(path, &origin, &fixture->arena, see, &fixture->seen, &fixture->problems);
+  return read_master(fixture, path, &origin);
 }
 
 static enum status read_text(struct fixture *fixture, const char *text) {
@@ -326,8 +334,7 @@ static void master_tells_what_cannot_be_read(void **state) {
   assert_int_equal(fixture->problems.count, 2);
   assert_non_null(strstr(fixture->problems.items[0].text, "/missing cannot be read: No such file"));
   assert_non_null(strstr(fixture->problems.items[1].text, "is not a regular file"));
-  assert_int_equal(master_read("/nonexistent/zone", &origin, &fixture->arena, see, &fixture->seen, &fixture->problems),
-                   STATUS_INVALID);
+  assert_int_equal(read_master(fixture, "/nonexistent/zone", &origin), STATUS_INVALID);
   assert_problem(fixture, 2, 0, "cannot be read: No such file or directory");
 }
 
