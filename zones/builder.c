@@ -244,6 +244,7 @@ enum status builder_switch(struct builder *builder, struct config *config, int i
   builder->facts = facts;
   builder->config = config;
   find_next_expiry(builder);
+  mem_give_back(); /* rows of facts, and the old book */
   return STATUS_OK;
 }
 

@@ -1,5 +1,6 @@
 #include "gslb/base/memory.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -72,6 +73,10 @@ void *mem_grow(void *block, size_t *capacity, size_t needed, size_t size) {
     wanted = needed;
   *capacity = wanted;
   return mem_resize(block, wanted, size);
+}
+
+void mem_give_back(void) {
+  malloc_trim(0);
 }
 
 char *mem_strdup(const char *text) {

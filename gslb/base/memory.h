@@ -16,6 +16,9 @@ void *mem_resize(void *block, size_t count, size_t size);
 /* realloc for count elements; what is new is not zeroed. */
 void *mem_grow(void *block, size_t *capacity, size_t needed, size_t size);
 /* Makes room for at least needed elements, doubling *capacity (in elements); returns the block, moved or not. */
+void mem_give_back(void);
+/* Lets the system have the pages that only hold what was freed. Takes as long as there is much of that: for after work
+ * that needed far more memory than it leaves in use. */
 char *mem_strdup(const char *text);
 char *mem_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* A new string; free() it. */

@@ -12,6 +12,8 @@
 #include "gslb/model/domain.h"
 #include "gslb/model/schema.h"
 
+#define SERVICES_LARGE 1000u
+
 struct owned_config {
   struct config config; /* first, so that its address is the whole's */
   struct arena arena;
@@ -27,6 +29,12 @@ static const char *directory_of(const char *path, struct arena *arena) {
   const char *absolute = schema_join(arena, here ? here : "/", directory);
   free(here);
   return absolute;
+}
+
+/* Its document took several times what it takes, and processes that are forked from this one would share the rest. */
+static void give_back(size_t service_count) {
+  if (service_count >= SERVICES_LARGE)
+    mem_give_back();
 }
 
 static void load_document(struct owned_config *owned, struct config_names *names, const char *text, size_t length,
@@ -46,6 +54,7 @@ static void load_document(struct owned_config *owned, struct config_names *names
   if (root)
     schema_load(&reader, &config_schema, root, &owned->config);
   arena_release(&tree);
+  give_back(owned->config.service_count);
 }
 
 static void load(struct owned_config *owned, const char *text, size_t length, struct problems *found) {
@@ -116,8 +125,10 @@ void config_free(struct config *config) {
   struct owned_config *owned = (struct owned_config *)config;
   for (size_t i = 0; i < config->monitor_count; i++)
     match_free(config->monitors[i].expect.match);
+  size_t service_count = config->service_count;
   arena_release(&owned->arena);
   free(owned);
+  give_back(service_count);
 }
 
 char *config_help(void) {
