@@ -32,7 +32,7 @@ static const struct table_view *view_of(struct reply *reply, const struct table 
                                 : topology_find(table->tree, reply->client->addr.family, reply->client->addr.bytes);
   if (has_place && hit.scope_bits > reply->scope_bits)
     reply->scope_bits = hit.scope_bits;
-  return &table->views[hit.class];
+  return &table->views[table->view_of ? table->view_of[hit.class] : 0];
 }
 
 /* The set of a balanced node for a type; NULL when the type is none of its. */

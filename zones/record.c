@@ -58,7 +58,12 @@ struct table_row record_addresses(struct arena *arena, const struct config_membe
                                   uint32_t ttl_s, const bool *is_held) {
   struct draft draft;
   struct table_row row = {0};
-  uint8_t *records = arena_alloc(arena, member->address_count * (RECORD_HEAD_SIZE + (family == 4 ? 4u : 16u)));
+  size_t count = 0;
+  for (size_t i = 0; i < member->address_count; i++)
+    count += member->addresses[i].family == family && is_held[i];
+  if (count == 0)
+    return row;
+  uint8_t *records = arena_alloc(arena, count * (RECORD_HEAD_SIZE + (family == 4 ? 4u : 16u)));
   row.records = records;
   for (size_t i = 0; i < member->address_count; i++) {
     const struct addr *addr = &member->addresses[i];

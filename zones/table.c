@@ -7,15 +7,19 @@
 #include "zones/query.h"
 #include "zones/record.h"
 
+/* What most tables need: a view, and for each member a target, a row, a record, weight and cell. */
+#define ROOM_OF_TABLE 320u
+#define ROOM_OF_MEMBER 112u
+
 /* Every answered member's records by type, before sites choose among them; count 0 where there are none. */
 struct row_list {
   struct table_row *rows[TABLE_TYPES]; /* by member */
   uint32_t heaviest;                   /* as gslb/decide/srv_weight has it */
 };
 
-static bool *held_addresses(struct arena *arena, const struct config_member *member, const struct member_state *state,
+static bool *held_addresses(struct arena *scratch, const struct config_member *member, const struct member_state *state,
                             bool for_draw) {
-  bool *is_held = arena_array(arena, member->address_count, sizeof *is_held);
+  bool *is_held = arena_array(scratch, member->address_count, sizeof *is_held);
   bool holds_any = false;
   for (size_t i = 0; i < member->address_count; i++) {
     is_held[i] = for_draw ? state->addresses[i].is_answered : state->addresses[i].state != HEALTH_DOWN;
@@ -27,14 +31,36 @@ static bool *held_addresses(struct arena *arena, const struct config_member *mem
   return is_held;
 }
 
-static void make_rows(struct arena *arena, const struct config_service *service, size_t index,
-                      const struct member_state *state, uint32_t ttl_s, struct row_list *list) {
-  const struct config_member *member = &service->members[index];
-  const bool *is_held = held_addresses(arena, member, state, true);
-  if (service->answer == ANSWER_ADDRESSES) {
-    list->rows[TABLE_A][index] = record_addresses(arena, member, 4, ttl_s, is_held);
-    list->rows[TABLE_AAAA][index] = record_addresses(arena, member, 6, ttl_s, is_held);
-  }
+struct making {          /* one table */
+  struct arena *arena;   /* the table's */
+  struct arena *scratch; /* released when it is made */
+  const struct config_service *service;
+  const struct evaluation *evaluation;
+  uint32_t ttl_s;
+  struct row_list list;
+};
+
+/* Records of its own are made only where they differ from those of the target, which has them already. */
+static void make_address_rows(struct making *making, size_t index, const bool *is_held, const bool *is_target_held,
+                              const struct table_target *target) {
+  const struct config_member *member = &making->service->members[index];
+  bool is_same = memcmp(is_held, is_target_held, member->address_count * sizeof *is_held) == 0;
+  making->list.rows[TABLE_A][index] =
+      is_same ? target->a : record_addresses(making->arena, member, 4, making->ttl_s, is_held);
+  making->list.rows[TABLE_AAAA][index] =
+      is_same ? target->aaaa : record_addresses(making->arena, member, 6, making->ttl_s, is_held);
+}
+
+static void make_rows(struct making *making, size_t index, const bool *is_target_held,
+                      const struct table_target *target) {
+  const struct config_service *service = making->service;
+  const struct member_state *state = &making->evaluation->members[index];
+  const bool *is_held = held_addresses(making->scratch, &service->members[index], state, true);
+  struct arena *arena = making->arena;
+  struct row_list *list = &making->list;
+  uint32_t ttl_s = making->ttl_s;
+  if (service->answer == ANSWER_ADDRESSES)
+    make_address_rows(making, index, is_held, is_target_held, target);
   uint16_t weight = balance_srv_weight(state->weight, state->headroom, list->heaviest);
   list->rows[TABLE_SRV][index] = record_srv(arena, service, index, weight, ttl_s);
   list->rows[TABLE_HTTPS][index] = record_binding(arena, service, index, TYPE_HTTPS, ttl_s, is_held);
@@ -87,6 +113,7 @@ struct choice { /* which members may be drawn: those of this tier or a lower one
   uint32_t tier;
   uint32_t site; /* UINT32_MAX: any */
   bool is_by_clients;
+  bool is_given; /* somebody has records of the type */
 };
 
 /* Members that are over have records of a type only where nobody else has. */
@@ -112,23 +139,27 @@ static bool has_preferred(const struct config_service *service, const struct eva
   return false;
 }
 
-static void fill_set(struct arena *arena, const struct config_service *service, const struct evaluation *evaluation,
-                     const struct table_row *rows, const struct choice *choice, struct table_set *set) {
-  set->rows = arena_array(arena, evaluation->answered_members, sizeof *set->rows);
-  set->weights = arena_array(arena, evaluation->answered_members, sizeof *set->weights);
+static void fill_set(struct making *making, const struct table_row *rows, const struct choice *choice,
+                     struct table_set *set) {
+  const struct config_service *service = making->service;
+  const struct evaluation *evaluation = making->evaluation;
   bool is_picky = has_preferred(service, evaluation, rows, choice, set->wanted);
-  for (size_t i = 0; i < service->member_count; i++) {
-    if (!may_choose(&service->members[i], &rows[i], choice) || (is_picky && evaluation->members[i].is_less_preferred))
-      continue;
-    set->rows[set->row_count] = rows[i];
-    set->weights[set->row_count++] = evaluation->members[i].weight;
+  uint32_t *chosen = arena_array(making->scratch, service->member_count, sizeof *chosen);
+  for (size_t i = 0; i < service->member_count; i++)
+    if (may_choose(&service->members[i], &rows[i], choice) && !(is_picky && evaluation->members[i].is_less_preferred))
+      chosen[set->row_count++] = (uint32_t)i;
+  set->rows = arena_array(making->arena, set->row_count, sizeof *set->rows);
+  set->weights = arena_array(making->arena, set->row_count, sizeof *set->weights);
+  for (uint32_t i = 0; i < set->row_count; i++) {
+    set->rows[i] = rows[chosen[i]];
+    set->weights[i] = evaluation->members[chosen[i]].weight;
   }
   if (set->wanted > set->row_count)
     set->wanted = set->row_count;
   if (choice->is_by_clients && set->method == METHOD_WEIGHTED && set->wanted == set->row_count)
     set->method = METHOD_ALL; /* the order need not be drawn */
   if (set->row_count && set->method == METHOD_WEIGHTED) {
-    set->cells = arena_array(arena, set->row_count, sizeof *set->cells);
+    set->cells = arena_array(making->arena, set->row_count, sizeof *set->cells);
     alias_build(set->weights, set->row_count, set->cells);
   }
 }
@@ -140,25 +171,80 @@ static bool has_any(const struct table_row *rows, size_t count) {
   return false;
 }
 
-static void fill_views(struct table *table, const struct config_service *service, const struct evaluation *evaluation,
-                       const struct row_list *list) {
-  uint32_t class_count = table->tree ? topology_class_count(table->tree) : 1;
-  table->views = arena_array(&table->arena, class_count, sizeof *table->views);
+struct projection {            /* what of a class matters for a view */
+  uint32_t sites[TABLE_TYPES]; /* by type, as choose_site says */
+};
+
+struct projections { /* of the views so far, which stand in the same order */
+  struct projection *items;
+  struct table_view *views;
+  uint32_t count;
+  size_t item_room, view_room;
+};
+
+/* The view of what is seen from these sites, made from the sets of other views as far as they agree. */
+static uint32_t find_view(struct making *making, const struct choice *choices, const struct projection *wanted,
+                          struct projections *known) {
+  for (uint32_t i = 0; i < known->count; i++)
+    if (memcmp(&known->items[i], wanted, sizeof *wanted) == 0)
+      return i;
+  known->items = mem_grow(known->items, &known->item_room, known->count + 1, sizeof *known->items);
+  known->views = mem_grow(known->views, &known->view_room, known->count + 1, sizeof *known->views);
+  struct table_view *view = &known->views[known->count];
+  known->items[known->count] = *wanted;
+  *view = (struct table_view){0};
   for (int type = 0; type < TABLE_TYPES; type++) {
-    if (!has_any(list->rows[type], service->member_count))
+    if (!choices[type].is_given)
       continue;
-    leave_over_out(evaluation, list->rows[type], service->member_count);
-    struct choice choice = {.tier = best_tier(service, list->rows[type], (enum table_type)type),
-                            .is_by_clients = is_chosen_by_clients((enum table_type)type)};
-    for (uint32_t class = 0; class < class_count; class ++) {
-      struct table_set *set = &table->views[class].sets[type];
-      size_t site_count = 0;
-      const uint32_t *sites = table->tree ? topology_class_sites(table->tree, class, &site_count) : NULL;
-      set->method = method_of(service, (enum table_type)type, &set->wanted);
-      choice.site = choose_site(service, list->rows[type], choice.tier, sites, site_count);
-      fill_set(&table->arena, service, evaluation, list->rows[type], &choice, set);
+    struct choice choice = choices[type];
+    choice.site = wanted->sites[type];
+    uint32_t same = 0;
+    while (same < known->count && known->items[same].sites[type] != choice.site)
+      same++;
+    struct table_set *set = &view->sets[type];
+    if (same < known->count) {
+      *set = known->views[same].sets[type];
+    } else {
+      set->method = method_of(making->service, (enum table_type)type, &set->wanted);
+      fill_set(making, making->list.rows[type], &choice, set);
     }
   }
+  return known->count++;
+}
+
+static void choose(struct making *making, struct choice choices[TABLE_TYPES]) {
+  for (int type = 0; type < TABLE_TYPES; type++) {
+    struct table_row *rows = making->list.rows[type];
+    choices[type] = (struct choice){.is_given = has_any(rows, making->service->member_count),
+                                    .is_by_clients = is_chosen_by_clients((enum table_type)type)};
+    if (!choices[type].is_given)
+      continue;
+    leave_over_out(making->evaluation, rows, making->service->member_count);
+    choices[type].tier = best_tier(making->service, rows, (enum table_type)type);
+  }
+}
+
+static void fill_views(struct making *making, struct table *table) {
+  uint32_t class_count = table->tree ? topology_class_count(table->tree) : 1;
+  struct choice choices[TABLE_TYPES];
+  struct projections known = {0};
+  uint32_t *view_of = arena_array(making->scratch, class_count, sizeof *view_of);
+  choose(making, choices);
+  for (uint32_t class = 0; class < class_count; class ++) {
+    size_t site_count = 0;
+    const uint32_t *sites = table->tree ? topology_class_sites(table->tree, class, &site_count) : NULL;
+    struct projection wanted = {0};
+    for (int type = 0; type < TABLE_TYPES; type++)
+      if (choices[type].is_given)
+        wanted.sites[type] =
+            choose_site(making->service, making->list.rows[type], choices[type].tier, sites, site_count);
+    view_of[class] = find_view(making, choices, &wanted, &known);
+  }
+  table->views = arena_copy(making->arena, known.views, known.count * sizeof *known.views);
+  if (known.count > 1)
+    table->view_of = arena_copy(making->arena, view_of, class_count * sizeof *view_of);
+  free(known.items);
+  free(known.views);
 }
 
 static const uint8_t *make_label(struct arena *arena, const char *text, size_t length) {
@@ -222,11 +308,30 @@ const struct table_name *table_find_name(const struct table *table, const uint8_
   return bsearch(&wanted, table->names, table->name_count, sizeof *table->names, compare_names);
 }
 
+static void make_member(struct making *making, const struct service_facts *facts, size_t index,
+                        struct table_target *target) {
+  const struct config_member *member = &making->service->members[index];
+  const struct member_state *state = &making->evaluation->members[index];
+  const bool *is_held = held_addresses(making->scratch, member, state, false);
+  target->a = record_addresses(making->arena, member, 4, making->ttl_s, is_held);
+  target->aaaa = record_addresses(making->arena, member, 6, making->ttl_s, is_held);
+  if (!state->is_answered)
+    return;
+  make_rows(making, index, is_held, target);
+  for (int type = 0; type < TABLE_TYPES; type++) {
+    struct table_row *row = &making->list.rows[type][index];
+    row->member = (uint16_t)index;
+    row->slot = facts->members[index].slot;
+    row->is_own_target = row->target_at && !member->target;
+  }
+}
+
 struct table *table_build(const struct config_service *service, const struct service_facts *facts,
                           const struct evaluation *evaluation, const struct topology_tree *tree) {
   struct table *table = mem_alloc(sizeof *table);
   struct arena *arena = &table->arena;
   size_t count = service->member_count;
+  arena_reserve(arena, ROOM_OF_TABLE + count * ROOM_OF_MEMBER);
   table->tree = tree;
   table->ttl_s = evaluation->ttl_s;
   table->is_alias = service->answer == ANSWER_CNAME;
@@ -238,27 +343,20 @@ struct table *table_build(const struct config_service *service, const struct ser
   table->may_have[TABLE_HTTPS] = service->https.is_given;
   table->may_have[TABLE_SVCB] = service->svcb.is_given;
   table->may_have[TABLE_MX] = service->answer == ANSWER_MX;
-  struct row_list list = {.heaviest = balance_srv_heaviest(service, evaluation)};
+  struct arena scratch = {0};
+  struct making making = {.arena = arena,
+                          .scratch = &scratch,
+                          .service = service,
+                          .evaluation = evaluation,
+                          .ttl_s = table->ttl_s,
+                          .list = {.heaviest = balance_srv_heaviest(service, evaluation)}};
   for (int type = 0; type < TABLE_TYPES; type++)
-    list.rows[type] = arena_array(arena, count, sizeof *list.rows[type]);
-
-  for (size_t i = 0; i < count; i++) {
-    const struct config_member *member = &service->members[i];
-    const struct member_state *state = &evaluation->members[i];
-    const bool *is_held = held_addresses(arena, member, state, false);
-    table->targets[i].a = record_addresses(arena, member, 4, table->ttl_s, is_held);
-    table->targets[i].aaaa = record_addresses(arena, member, 6, table->ttl_s, is_held);
-    if (!state->is_answered)
-      continue;
-    make_rows(arena, service, i, state, table->ttl_s, &list);
-    for (int type = 0; type < TABLE_TYPES; type++) {
-      list.rows[type][i].member = (uint16_t)i;
-      list.rows[type][i].slot = facts->members[i].slot;
-      list.rows[type][i].is_own_target = list.rows[type][i].target_at && !member->target;
-    }
-  }
+    making.list.rows[type] = arena_array(&scratch, count, sizeof *making.list.rows[type]);
+  for (size_t i = 0; i < count; i++)
+    make_member(&making, facts, i, &table->targets[i]);
   name_registered(table, service);
-  fill_views(table, service, evaluation, &list);
+  fill_views(&making, table);
+  arena_release(&scratch);
   return table;
 }
 

@@ -57,7 +57,8 @@ struct table {
   bool is_doubtful;                 /* answered though nothing is known to be healthy */
   const struct topology_tree *tree; /* NULL: one view for all clients */
   bool may_have[TABLE_TYPES];       /* what the service answers by its configuration, if only with healthy members */
-  struct table_view *views;         /* by class */
+  struct table_view *views;         /* each once, however many classes see the same */
+  const uint32_t *view_of;          /* by class; NULL: all see the first */
   struct table_target *targets;     /* one a member of the service */
   uint32_t target_count;
   const uint8_t *label;     /* of a service that a registration created: the first of its name; "\0" for a vacancy */

@@ -116,6 +116,13 @@ static struct arena_block *heap_block(size_t room) {
   return block;
 }
 
+static struct arena_block *put_block(struct arena *arena, struct arena_block *block) {
+  block->total = block->size + (arena->blocks ? arena->blocks->total : 0);
+  block->next = arena->blocks;
+  arena->blocks = block;
+  return block;
+}
+
 static struct arena_block *add_block(struct arena *arena, size_t needed) {
   const struct arena_block *last = arena->blocks;
   struct arena_block *block;
@@ -126,10 +133,11 @@ static struct arena_block *add_block(struct arena *arena, size_t needed) {
     size_t room = !last ? ARENA_BLOCK_LEAST : last->size < ARENA_BLOCK_MOST / 2 ? last->size * 2 : ARENA_BLOCK_MOST;
     block = heap_block(room < needed ? needed : room);
   }
-  block->total = block->size + (last ? last->total : 0);
-  block->next = arena->blocks;
-  arena->blocks = block;
-  return block;
+  return put_block(arena, block);
+}
+
+void arena_reserve(struct arena *arena, size_t size) {
+  put_block(arena, heap_block(size));
 }
 
 void *arena_alloc(struct arena *arena, size_t size) {

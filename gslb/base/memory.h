@@ -29,6 +29,8 @@ struct arena {
 /* Memory that is released all at once. Zero-initialised is ready for use. Large ones are of huge pages where the kernel
  * has some. */
 
+void arena_reserve(struct arena *arena, size_t size);
+/* What is known to come fits into one block, without room to spare; for an arena that is empty. */
 void *arena_alloc(struct arena *arena, size_t size);
 /* Zeroed, aligned for any type; lives until arena_release. */
 void *arena_array(struct arena *arena, size_t count, size_t size);
