@@ -87,7 +87,7 @@ void cause_of_member(const struct config *config, const struct service_facts *fa
   const struct member_state *state = &evaluation->members[member];
   switch (state->decided_by) {
   case INPUT_ADMIN:
-    cause_of_override(&facts->members[member].override, out);
+    cause_of_override(facts->members[member].override, out);
     break;
   case INPUT_SELF:
     if (state->is_self_checked)

@@ -357,8 +357,8 @@ static void give_slot(struct follow *follow, size_t s, const struct service_fact
 }
 
 static void end_override(const struct service_facts *facts, size_t m, struct news *news) {
-  const struct override_record *override = &facts->members[m].override;
-  if (override->kind == OVERRIDE_NONE || override->until_ms == 0 || override->until_ms > news->now_ms)
+  const struct override_record *override = facts->members[m].override;
+  if (!override || override->kind == OVERRIDE_NONE || override->until_ms == 0 || override->until_ms > news->now_ms)
     return;
   const struct config_service *service = facts->service;
   struct news_row row = {.kind = NEWS_END_OVERRIDE, .db = STORE_DB_ADMIN, .service = service->name};

@@ -240,8 +240,8 @@ static void write_member(struct family_texts *texts, const struct shown *shown, 
   member_sample(texts, FAMILY_MEMBER_ANSWERED, service, member, state->is_answered);
   member_sample(texts, FAMILY_MEMBER_ANSWERS, service, member, (double)shown_answers(shown->board, facts));
   member_sample(texts, FAMILY_MEMBER_OVERRIDE, service, member,
-                facts->override.kind != OVERRIDE_NONE &&
-                    (facts->override.until_ms == 0 || facts->override.until_ms > shown->now_ms));
+                facts->override && facts->override->kind != OVERRIDE_NONE &&
+                    (facts->override->until_ms == 0 || facts->override->until_ms > shown->now_ms));
   if (service->members[member].is_registered)
     member_sample(texts, FAMILY_MEMBER_STALE, service, member, state->is_stale);
   if (facts->has_lease && facts->lease.utilization >= 0.0)

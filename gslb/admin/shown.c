@@ -101,7 +101,7 @@ static json_t *address_document(const struct shown *shown, size_t member, size_t
 }
 
 static json_t *override_document(const struct override_record *override, int64_t now_ms) {
-  if (override->kind == OVERRIDE_NONE || (override->until_ms && override->until_ms <= now_ms))
+  if (!override || override->kind == OVERRIDE_NONE || (override->until_ms && override->until_ms <= now_ms))
     return json_null();
   return value_must(json_pack("{s:s, s:o, s:o, s:o, s:o}", "state", override_name(override->kind), "who",
                               value_text(override->who), "why", value_text(override->why), "set_at",
@@ -182,7 +182,7 @@ json_t *shown_member(const struct shown *shown, size_t member) {
                 value_age(cause.since_ms, shown->now_ms), "weight", (json_int_t)configured->weight, "srv_port",
                 (json_int_t)configured->srv_port, "answered", (int)state->is_answered, "answers_total",
                 (json_int_t)shown_answers(shown->board, facts), "override",
-                override_document(&facts->override, shown->now_ms), "addresses", addresses));
+                override_document(facts->override, shown->now_ms), "addresses", addresses));
   free(id);
   json_object_set_new(document, "load", load_shown_figure(shown, member));
   add_registration(document, configured, facts, state);

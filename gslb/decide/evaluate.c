@@ -29,7 +29,7 @@ static enum health combine_addresses(const struct member_state *member, size_t c
 }
 
 static bool override_holds(const struct override_record *override, int64_t now_ms) {
-  return override->kind != OVERRIDE_NONE && (override->until_ms == 0 || now_ms < override->until_ms);
+  return override && override->kind != OVERRIDE_NONE && (override->until_ms == 0 || now_ms < override->until_ms);
 }
 
 static void judge_probes(const struct judging *judging, size_t index, struct member_state *out) {
@@ -110,8 +110,8 @@ static void judge_member(const struct judging *judging, size_t index, struct mem
   out->weight = member->weight;
   judge_probes(judging, index, out);
   judge_self(member, known, out);
-  if (override_holds(&known->override, judging->now_ms))
-    judge_override(known->override.kind, out);
+  if (override_holds(known->override, judging->now_ms))
+    judge_override(known->override->kind, out);
   if (out->has_lease)
     return;
   out->state = HEALTH_DOWN;
@@ -126,7 +126,7 @@ static struct member_state *judge_members(const struct config *config, const str
 
 /* When the member's state will change by time alone. */
 static int64_t override_end_ms(const struct member_facts *known, int64_t now_ms) {
-  return override_holds(&known->override, now_ms) && known->override.until_ms ? known->override.until_ms : INT64_MAX;
+  return override_holds(known->override, now_ms) && known->override->until_ms ? known->override->until_ms : INT64_MAX;
 }
 
 static int64_t newest_cause_ms(const struct config_member *member, const struct member_state *state) {

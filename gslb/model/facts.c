@@ -46,8 +46,9 @@ struct facts {
   struct roster *roster;
   struct arena arena;
   struct service_facts *services;
-  struct arena *memories; /* by service: of its facts when its members are not the configured ones alone */
-  struct arena *figures;  /* by service: of its members' figures, from one reading to the next */
+  struct arena *memories;  /* by service: of its facts when its members are not the configured ones alone */
+  struct arena *figures;   /* by service: of its members' figures, from one reading to the next */
+  struct arena *overrides; /* likewise, of its members' overrides, which few have */
   struct facts_links links;
   struct source durable;
   struct source live;
@@ -73,6 +74,7 @@ struct facts *facts_new(const struct config *config, struct store *durable, stru
   facts->services = arena_array(&facts->arena, count, sizeof *facts->services);
   facts->memories = arena_array(&facts->arena, count, sizeof *facts->memories);
   facts->figures = arena_array(&facts->arena, count, sizeof *facts->figures);
+  facts->overrides = arena_array(&facts->arena, count, sizeof *facts->overrides);
   facts->marks = arena_array(&facts->arena, count, sizeof *facts->marks);
   struct list *lists[] = {&facts->pending, &facts->touched, &facts->rebuilt};
   for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
@@ -91,6 +93,7 @@ void facts_free(struct facts *facts) {
   for (size_t i = 0; i < facts->config->service_count; i++) {
     arena_release(&facts->memories[i]);
     arena_release(&facts->figures[i]);
+    arena_release(&facts->overrides[i]);
   }
   facts_links_release(&facts->links);
   roster_free(facts->roster);
@@ -146,6 +149,13 @@ static void keep_figures(struct facts *facts, const struct facts_row *row) {
   member->metrics[metrics_source_of(row->db)] = facts_figures_copy(&facts->figures[row->service], row->figures);
 }
 
+static void keep_override(struct facts *facts, const struct facts_row *row, struct store_bytes value) {
+  struct override_record record;
+  struct member_facts *member = row->place;
+  if (override_decode(value.data, value.size, &record) == STATUS_OK)
+    member->override = arena_copy(&facts->overrides[row->service], &record, sizeof record);
+}
+
 /* Puts the rows of all pending services in the place of what was known of them. */
 static enum status take_over(struct facts *facts, const struct source *source, struct facts_rows *rows,
                              struct errbuf *err) {
@@ -157,13 +167,14 @@ static enum status take_over(struct facts *facts, const struct source *source, s
   for (size_t i = 0; i < facts->pending.count; i++) {
     uint32_t service = facts->pending.services[i];
     facts_forget(&facts->services[service], source->half);
-    if (source->half == FACTS_LIVE)
-      arena_release(&facts->figures[service]);
+    arena_release(source->half == FACTS_LIVE ? &facts->figures[service] : &facts->overrides[service]);
   }
   for (size_t i = 0; i < rows->count; i++) {
     const struct facts_row *row = &rows->items[i];
     if (row->place && row->figures)
       keep_figures(facts, row);
+    else if (row->place && row->db == STORE_DB_ADMIN)
+      keep_override(facts, row, facts_row_value(rows, row));
     else if (row->place)
       (void)facts_decode(&places, rows, row, row->place);
   }

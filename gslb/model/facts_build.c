@@ -57,7 +57,7 @@ void facts_forget(struct service_facts *facts, enum facts_half half) {
   for (size_t i = 0; i < service->member_count; i++) {
     struct member_facts *member = &facts->members[i];
     if (half == FACTS_DURABLE) {
-      member->override = (struct override_record){0};
+      member->override = NULL;
       member->slot = FACTS_NO_SLOT;
       member->load_over = 0;
     } else {

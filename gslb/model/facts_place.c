@@ -73,7 +73,7 @@ enum status facts_decode(const struct facts_places *places, const struct facts_r
   enum status status;
   switch (row->db) {
   case STORE_DB_ADMIN:
-    return override_decode(value.data, value.size, &member->override);
+    return override_decode(value.data, value.size, to);
   case STORE_DB_LATCHES:
     return latch_decode(value.data, value.size, to);
   case STORE_DB_HEALTH:
@@ -103,6 +103,7 @@ enum status facts_locate(const struct facts_places *places, struct facts_rows *r
   union {
     struct health_record health;
     struct latch_record latch;
+    struct override_record override;
     struct member_facts member;
   } scratch;
   struct finder finder = {.places = places, .service = SIZE_MAX};

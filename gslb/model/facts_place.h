@@ -21,7 +21,7 @@ enum status facts_locate(const struct facts_places *places, struct facts_rows *r
  * another version, so nothing should be taken over. */
 enum status facts_decode(const struct facts_places *places, const struct facts_rows *rows, const struct facts_row *row,
                          void *place);
-/* Not of figures: their rows hold them decoded. */
+/* Not of figures: their rows hold them decoded. Of an override, place is a struct override_record. */
 
 enum status facts_decode_balancers(const struct facts_rows *rows, struct balancer_facts **out, size_t *count,
                                    size_t *damaged);

@@ -217,7 +217,7 @@ static void an_override_set_anew_is_not_ended(void **state) {
   struct facts *facts = facts_new(config, house->durable, house->live);
   struct errbuf err;
   assert_int_equal(facts_refresh(facts, NULL, NULL, &err), STATUS_OK);
-  assert_int_equal(facts_service(facts, 1)->members[0].override.kind, OVERRIDE_DRAIN);
+  assert_int_equal(facts_service(facts, 1)->members[0].override->kind, OVERRIDE_DRAIN);
   facts_free(facts);
   follow_free(follow);
   slots_free(slots);

@@ -157,7 +157,7 @@ static void when_down_all_answers_all_but_those_an_operator_took(void **state) {
   struct house_of_three *house = *state;
   all_down(house);
   house->service.when_down = WHEN_DOWN_ALL;
-  house->member_facts[1].override.kind = OVERRIDE_DOWN;
+  house->member_facts[1].override = &(const struct override_record){.kind = OVERRIDE_DOWN};
   struct evaluation *result = evaluate(house);
   assert_int_equal(result->mode, SERVICE_DOWN_ALL);
   assert_int_equal(result->answered_members, 2);
@@ -194,8 +194,9 @@ static void when_down_last_without_a_last_set_answers_all(void **state) {
 
 static void operators_down_is_never_answered(void **state) {
   struct house_of_three *house = *state;
+  const struct override_record down = {.kind = OVERRIDE_DOWN};
   for (int i = 0; i < MEMBERS; i++)
-    house->member_facts[i].override.kind = OVERRIDE_DOWN;
+    house->member_facts[i].override = &down;
   house->service.when_down = WHEN_DOWN_ALL;
   assert_int_equal(evaluate(house)->mode, SERVICE_DOWN_EMPTY);
 }
@@ -203,7 +204,7 @@ static void operators_down_is_never_answered(void **state) {
 static void override_up_stands_in_for_failing_probes(void **state) {
   struct house_of_three *house = *state;
   set_member(house, 0, HEALTH_DOWN);
-  house->member_facts[0].override.kind = OVERRIDE_UP;
+  house->member_facts[0].override = &(const struct override_record){.kind = OVERRIDE_UP};
   struct member_state *member = &evaluate(house)->members[0];
   assert_int_equal(member->state, HEALTH_UP);
   assert_int_equal(member->probe_state, HEALTH_DOWN);
@@ -213,7 +214,7 @@ static void override_up_stands_in_for_failing_probes(void **state) {
 
 static void draining_members_serve_only_when_no_other_is_left(void **state) {
   struct house_of_three *house = *state;
-  house->member_facts[0].override.kind = OVERRIDE_DRAIN;
+  house->member_facts[0].override = &(const struct override_record){.kind = OVERRIDE_DRAIN};
   assert_int_equal(evaluate(house)->answered_members, 2);
   set_member(house, 1, HEALTH_DOWN);
   set_member(house, 2, HEALTH_DOWN);
@@ -227,12 +228,13 @@ static void draining_members_serve_only_when_no_other_is_left(void **state) {
 
 static void override_ends_at_its_time_and_says_when(void **state) {
   struct house_of_three *house = *state;
-  house->member_facts[0].override = (struct override_record){.kind = OVERRIDE_DOWN, .until_ms = NOW_MS + 20000};
+  struct override_record override = {.kind = OVERRIDE_DOWN, .until_ms = NOW_MS + 20000};
+  house->member_facts[0].override = &override;
   struct evaluation *result = evaluate(house);
   assert_false(result->members[0].is_answered);
   assert_true(result->valid_until_ms == NOW_MS + 20000);
   assert_int_equal(result->ttl_s, 20);
-  house->member_facts[0].override.until_ms = NOW_MS;
+  override.until_ms = NOW_MS;
   assert_true(evaluate(house)->members[0].is_answered);
   assert_true(house->evaluation.valid_until_ms == INT64_MAX);
 }
@@ -331,7 +333,8 @@ static void member_without_a_lease_is_down_and_never_answered(void **state) {
   house->member_facts[0].has_lease = false;
   house->member_facts[1].lease.state = LEASE_ENDED;
   house->member_facts[2].lease.state = LEASE_ENDED;
-  house->member_facts[2].override.kind = OVERRIDE_UP;
+  static const struct override_record up = {.kind = OVERRIDE_UP};
+  house->member_facts[2].override = &up;
   for (size_t i = 0; i < sizeof policies / sizeof *policies; i++) {
     house->service.when_down = policies[i];
     struct evaluation *result = evaluate(house);
@@ -376,7 +379,8 @@ static void maintenance_is_kept_whatever_when_down_says(void **state) {
   set_member(house, 1, HEALTH_DOWN);
   set_member(house, 2, HEALTH_DOWN);
   house->service.when_down = WHEN_DOWN_ALL;
-  house->member_facts[0].override.kind = OVERRIDE_DRAIN; /* does not make it better */
+  house->member_facts[0].override =
+      &(const struct override_record){.kind = OVERRIDE_DRAIN}; /* does not make it better */
   struct evaluation *result = evaluate(house);
   assert_int_equal(result->members[0].state, HEALTH_DOWN);
   assert_int_equal(result->members[0].decided_by, INPUT_SELF);
@@ -388,7 +392,7 @@ static void maintenance_is_kept_whatever_when_down_says(void **state) {
 static void operators_up_stands_in_for_what_a_member_says(void **state) {
   struct house_of_three *house = *state;
   register_member(house, 0, HEALTH_DOWN);
-  house->member_facts[0].override.kind = OVERRIDE_UP;
+  house->member_facts[0].override = &(const struct override_record){.kind = OVERRIDE_UP};
   struct evaluation *result = evaluate(house);
   assert_int_equal(result->members[0].state, HEALTH_UP);
   assert_int_equal(result->members[0].self_state, HEALTH_DOWN);

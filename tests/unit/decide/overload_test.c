@@ -94,7 +94,7 @@ static void draining_member_is_no_substitute(void **state) {
   struct decided *decided = new_service(any_text);
   tell_cpu(decided, 0, 0.95);
   tell_cpu(decided, 1, 0.95);
-  decided_member(decided, 0, 2)->override.kind = OVERRIDE_DRAIN;
+  decided_member(decided, 0, 2)->override = &(const struct override_record){.kind = OVERRIDE_DRAIN};
   const struct evaluation *result = decided_evaluate(decided, 0);
   assert_true(result->members[0].is_answered && result->members[1].is_answered);
   assert_false(result->members[2].is_answered);
@@ -153,7 +153,7 @@ static void agent_check_makes_a_state_worse(void **state) {
   assert_int_equal(result->members[1].state, HEALTH_DRAINING);
   assert_int_equal(result->members[1].decided_by, INPUT_SELF);
   assert_true(result->members[1].is_self_checked);
-  decided_member(decided, 0, 1)->override.kind = OVERRIDE_UP;
+  decided_member(decided, 0, 1)->override = &(const struct override_record){.kind = OVERRIDE_UP};
   assert_int_equal(decided_evaluate(decided, 0)->members[1].state, HEALTH_UP);
   decided_free(decided);
 }

@@ -135,8 +135,8 @@ static void service_monitor_follows_the_members_of_the_other(void **state) {
   for (size_t i = 0; i < 3; i++)
     decided_probe(decided, 0, 0, i, HEALTH_UP, 0);
   assert_int_equal(decided_evaluate(decided, 0)->members[0].state, HEALTH_UP);
-  struct override_record *override = &decided_member(decided, 1, 1)->override;
-  *override = (struct override_record){.kind = OVERRIDE_DOWN, .until_ms = NOW_MS + 7000};
+  const struct override_record override = {.kind = OVERRIDE_DOWN, .until_ms = NOW_MS + 7000};
+  decided_member(decided, 1, 1)->override = &override;
   const struct evaluation *result = decided_evaluate(decided, 0);
   assert_int_equal(result->members[0].state, HEALTH_DOWN);
   assert_string_equal(result->members[0].addresses[0].cause->reason, "1 of 2 members are up, 2 are needed");

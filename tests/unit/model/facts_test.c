@@ -145,7 +145,7 @@ static void first_refresh_tells_every_service_and_knows_nothing(void **state) {
   expect_told(fixture, 1, 1, 1);
   const struct service_facts *www = facts_service(fixture->facts, WWW);
   assert_ptr_equal(www->service, &services[WWW]);
-  assert_int_equal(www->members[1].override.kind, OVERRIDE_NONE);
+  assert_null(www->members[1].override);
   assert_true(www->members[1].slot == FACTS_NO_SLOT);
   assert_int_equal(health_of(fixture, WWW, 0, 1, 1), HEALTH_UNKNOWN);
   assert_int_equal(refresh(fixture), STATUS_OK);
@@ -171,8 +171,8 @@ static void every_kind_of_fact_comes_to_its_place(void **state) {
   assert_int_equal(health_of(fixture, WWW, 0, 0, 1), HEALTH_UNKNOWN);
   assert_int_equal(health_of(fixture, API, 33, 0, 0), HEALTH_UP);
   const struct service_facts *www = facts_service(fixture->facts, WWW);
-  assert_int_equal(www->members[1].override.kind, OVERRIDE_DRAIN);
-  assert_string_equal(www->members[1].override.why, "because");
+  assert_int_equal(www->members[1].override->kind, OVERRIDE_DRAIN);
+  assert_string_equal(www->members[1].override->why, "because");
   assert_true(www->members[0].addresses[1].latch.last_good);
   assert_false(www->members[0].addresses[0].latch.last_good);
   assert_true(facts_service(fixture->facts, API)->members[39].slot == 12);
@@ -205,7 +205,7 @@ static void only_a_marked_service_is_read_and_told(void **state) {
   expect_told(fixture, 0, 1, 0);
   assert_int_equal(health_of(fixture, API, 1, 0, 0), HEALTH_UP);
   assert_int_equal(health_of(fixture, API, 2, 0, 0), HEALTH_DOWN);
-  assert_int_equal(facts_service(fixture->facts, API)->members[2].override.kind, OVERRIDE_UP);
+  assert_int_equal(facts_service(fixture->facts, API)->members[2].override->kind, OVERRIDE_UP);
   assert_int_equal(health_of(fixture, WWW, 0, 0, 1), HEALTH_UNKNOWN);
 }
 
@@ -241,7 +241,7 @@ static void deleted_row_is_forgotten(void **state) {
   put_override(fixture, WWW, "fra-1", OVERRIDE_NONE, "www.example.com");
   assert_int_equal(refresh(fixture), STATUS_OK);
   expect_told(fixture, 1, 0, 0);
-  assert_int_equal(facts_service(fixture->facts, WWW)->members[0].override.kind, OVERRIDE_NONE);
+  assert_null(facts_service(fixture->facts, WWW)->members[0].override);
   assert_int_equal(health_of(fixture, WWW, 0, 0, 1), HEALTH_UP);
 }
 
@@ -309,7 +309,7 @@ static void one_store_is_enough_for_its_facts(void **state) {
   fixture->facts = facts_new(&config, NULL, fixture->live);
   assert_int_equal(facts_refresh(fixture->facts, NULL, NULL, &fixture->err), STATUS_OK);
   assert_int_equal(health_of(fixture, WWW, 0, 0, 1), HEALTH_UP);
-  assert_int_equal(facts_service(fixture->facts, WWW)->members[0].override.kind, OVERRIDE_NONE);
+  assert_null(facts_service(fixture->facts, WWW)->members[0].override);
 }
 
 #define FACTS_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
