@@ -1,0 +1,265 @@
+"""What many names and many services take: memory, start, reload, and what an answer costs among them."""
+import contextlib
+import os
+import socket
+import time
+from pathlib import Path
+
+import dns.message
+
+from tests.bench.answering import many, machine, peers, zone_text
+from tests.bench.answering.content import ZONE
+from tests.bench.answering.load import spread
+from tests.bench.answering.table import between, table
+from tests.system.harness import eventually
+
+FULL = {"sizes": (1_000, 100_000, 1_000_000), "services": 10_000, "rounds": 5, "seconds": 1.0, "quiet_s": 1.5, "load_s": 8.0}
+QUICK = {"sizes": (1_000,), "services": 100, "rounds": 1, "seconds": 0.2, "quiet_s": 0.4, "load_s": 1.2}
+MEMBERS = 8
+RATE = 5000  # while it is reloaded
+INTERVAL_S = 0.1
+PATIENCE_S = 60
+CPU_KINDS = "gslb", "gdnsd"  # whose costs are compared round by round
+
+
+def uniform(count):
+    """A mix of all names."""
+    first = zone_text.FIRST
+    return f"1 host#.{ZONE} A range={first}-{first + count - 1}\n"
+
+
+class Asker:
+    """One question, asked until its answer holds an address; no library between, so that it costs little."""
+
+    def __init__(self, server, name):
+        self.query = dns.message.make_query(name, "A").to_wire()
+        self.where, self.server = (server.host, server.port), server
+
+    def wait(self, address, since):
+        """Seconds from since until the answer has it."""
+        wanted = socket.inet_aton(address)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(0.02)
+            sock.connect(self.where)
+            while time.monotonic() < since + PATIENCE_S:
+                with contextlib.suppress(OSError):
+                    sock.send(self.query)
+                    if wanted in sock.recv(4096):
+                        return time.monotonic() - since
+                time.sleep(0.002)
+        raise AssertionError(f"{self.server.name} does not answer {address} within {PATIENCE_S} s")
+
+
+def start(context, server, first_time=True):
+    """Seconds from its start to its first answer."""
+    if first_time:
+        server.configure()
+    since = time.monotonic()
+    server.launch()
+    took = Asker(server, many.MARKER).wait(f"192.0.2.{server.version}", since)
+    context.settle(server)
+    return took
+
+
+def rest(server):
+    """Until nothing of it works off its start or reload."""
+    def is_quiet():
+        pids = server.all_pids()
+        with contextlib.suppress(OSError):  # one that ended meanwhile was at work
+            before = sum(machine.cpu_s(pids))
+            time.sleep(0.3)
+            return sum(machine.cpu_s(pids)) - before < 0.03 and server.all_pids() == pids
+    eventually(is_quiet, 30, f"{server.name} rests", interval_s=0)
+
+
+def reload_under_load(context, server, plan, count, changes=True):
+    """(seconds, p99.9 in us before, the worst p99.9 of an interval meanwhile, lost in all)"""
+    load = context.start_load(server, uniform(count), plan["load_s"], rate=RATE, warm_up=0.1, interval=INTERVAL_S)
+    began = time.monotonic()
+    if changes:
+        server.change()
+    time.sleep(max(0.0, plan["quiet_s"] - (time.monotonic() - began)))
+    since = time.monotonic()
+    server.reload()
+    took = Asker(server, many.MARKER).wait(f"192.0.2.{server.version}", since) if changes else wait_taken(server, since)
+    *intervals, total = context.finish_load(load)
+    first = int((since - began) / INTERVAL_S)
+    last = min(len(intervals), first + int(took / INTERVAL_S) + 3)
+    quiet = [row["p999_us"] for row in intervals[1:first - 1] if row.get("received")]
+    meanwhile = [row["p999_us"] for row in intervals[first:last] if row.get("received")]
+    return took, spread(quiet)[0] if quiet else 0, max(meanwhile, default=0), total["lost"]
+
+
+def wait_taken(server, since):
+    """A reload that changes nothing shows in the generation alone."""
+    before = server.generation
+    eventually(lambda: server.daemon.api("/v1/status").json["generation"] > before, PATIENCE_S, "a reload", interval_s=0.005)
+    return time.monotonic() - since
+
+
+class Row:
+    """One server with one zone."""
+
+    def __init__(self, context, plan, kind, count):
+        self.server, self.count = kind(context.content, count), count
+        self.context, self.plan, self.again, self.unchanged = context, plan, None, None
+        self.cost = []
+
+    def measure(self):
+        server, context, plan = self.server, self.context, self.plan
+        context.progress(f"{self.count:,} names: {server.name}")
+        self.start = start(context, server)
+        rest(server)
+        if server.kind == "gslb":
+            server.daemon.stop()
+            self.again = start(context, server, first_time=False)
+            rest(server)
+        self.ask(touch=True)
+        self.memory = machine.memory_mb(server.all_pids())
+        self.reload = reload_under_load(context, server, plan, self.count)
+        rest(server)
+        if server.kind == "gslb":
+            server.generation = server.daemon.api("/v1/status").json["generation"]
+            self.unchanged = reload_under_load(context, server, plan, self.count, changes=False)
+
+    def ask(self, touch=False):
+        """All names, as fast as it answers; for the memory that this brings in, or for its cost."""
+        account = self.context.run_load(self.server, uniform(self.count), self.plan["seconds"])
+        if account["received"] == 0 or account["wrong"] or account["mismatched"]:
+            self.context.fail(f"{self.server.name} with {self.count:,} names: wrong answers: {account}")
+        if not touch:
+            self.cost.append((account["user_s"] + account["system_s"]) / account["answered"] * 1e6)
+
+    def cells(self):
+        took, quiet, meanwhile, lost = self.reload
+        cost = f"{spread(self.cost)[0]:.2f}" if self.cost else "-"
+        return [f"{self.server.name}, {self.count:,}", f"{self.memory:,.0f}", f"{self.start:.2f}",
+                f"{self.again:.2f}" if self.again else "-", f"{took:.2f}", f"{self.unchanged[0]:.2f}" if self.unchanged else "-",
+                f"{lost:,}", f"{quiet:,.0f}", f"{meanwhile:,.0f}", cost, between(self.cost, "{:.2f}") if self.cost else "-"]
+
+
+HEADS = ["server, names", "PSS MB", "start s", "again", "reload s", "unchanged", "lost", "p99.9 us", "meanwhile", "CPU s/1M", ""]
+
+
+def chosen(context):
+    kinds = many.KINDS[:1] if context.quick else many.KINDS
+    return [kind for kind in kinds if kind.is_installed()]
+
+
+def measure_names(context, plan):
+    rows, kept = [], []
+    with contextlib.ExitStack() as stack:
+        for count in plan["sizes"]:
+            for kind in chosen(context):
+                row = Row(context, plan, kind, count)
+                stack.callback(row.server.end)
+                try:
+                    row.measure()
+                except AssertionError as problem:
+                    rows.append(f"  {row.server.name}, {count:,}: {problem}")
+                    row.server.end()
+                    if kind.kind == "gslb":
+                        raise
+                    continue
+                rows.append(row)
+                is_compared = kind.kind in CPU_KINDS and count in (plan["sizes"][0], plan["sizes"][-1])
+                if is_compared:
+                    kept.append(row)
+                else:
+                    row.ask()
+                    row.server.end()
+        for number in range(plan["rounds"]):
+            for row in kept[number % len(kept):] + kept[:number % len(kept)]:
+                context.progress(f"round {number + 1}: {row.server.name}, {row.count:,} names")
+                row.ask()
+    return rows
+
+
+def compare(rows):
+    """What the most names cost beside the fewest, round by round."""
+    found = {(row.server.kind, row.count): row.cost for row in rows if isinstance(row, Row) and len(row.cost) > 0}
+    ours = sorted(count for kind, count in found if kind == "gslb")
+    if len(ours) < 2:
+        return []
+    least, most = found["gslb", ours[0]], found["gslb", ours[-1]]
+    ratios = [mine / its for mine, its in zip(most, least)]
+    lines = ["", f"gslb, {ours[-1]:,} names / {ours[0]:,}: CPU times {spread(ratios)[0]:.2f} ({between(ratios, '{:.2f}')})"]
+    if theirs := found.get(("gdnsd", ours[-1])):
+        ratios = [mine / its for mine, its in zip(most, theirs)]
+        lines.append(f"gslb / gdnsd, {ours[-1]:,} names: CPU times {spread(ratios)[0]:.2f} ({between(ratios, '{:.2f}')})")
+    return lines
+
+
+class ManyServices(peers.Gslb):
+    """Services of MEMBERS members each, of whom nothing is probed while it is measured."""
+
+    def __init__(self, content, count):
+        def change(extra):
+            extra["monitors"].append({"name": "still", "type": "tcp", "port": 9, "interval": "600s"})
+            extra["services"] += [{"name": f"s{number}.{ZONE}", "monitors": ["still"], "members": [
+                {"name": f"m{i}", "addresses": [f"10.{number >> 8}.{number & 255}.{i + 1}"], "weight": i + 1}
+                for i in range(MEMBERS)]} for number in range(count)]
+        super().__init__(content, change=change)
+
+
+def by_process(pids):
+    return ", ".join(f"{Path(f'/proc/{pid}/comm').read_text().strip().removeprefix('gslb-')} {machine.memory_mb([pid]):,.0f}"
+                     for pid in pids)
+
+
+def measure_services(context, plan):
+    count = plan["services"]
+    context.progress(f"{count:,} services")
+    server = ManyServices(context.content, count)
+    try:
+        since = time.monotonic()
+        server.daemon.start(ready=False)
+        server.process = server.daemon.process
+        took = Asker(server, f"ns1.{ZONE}").wait("192.0.2.1", since)
+        context.settle(server)
+        eventually(server.daemon.is_ready, 30, "control is ready")
+        rest(server)
+        pids = server.all_pids()
+        lines = [f"gslb, {count:,} services of {MEMBERS} members: start {took:.2f} s; PSS {machine.memory_mb(pids):,.0f} MB: "
+                 + by_process(pids)]
+        since = time.monotonic()
+        done = server.daemon.ctl("reload", timeout=PATIENCE_S)
+        if done.returncode != 0:
+            raise AssertionError(done.stdout + done.stderr)
+        took = time.monotonic() - since
+        rest(server)
+        pids = server.all_pids()
+        lines.append(f"  reload {took:.2f} s; after it {machine.memory_mb(pids):,.0f} MB: {by_process(pids)}")
+        return lines
+    finally:
+        server.end()
+
+
+def measure_workers(context, plan):
+    """One and two workers; on two processors the client has none of its own."""
+    count, rates = plan["sizes"][0], {}
+    for workers in (1, 2):
+        server = many.Gslb(context.content, count, workers=workers)
+        try:
+            start(context, server)
+            processors = context.server_processor, context.client_processor
+            for task in [task for pid in server.pids() for task in machine.tasks(pid)]:
+                os.sched_setaffinity(task, processors[:workers])
+            rates[workers] = spread([context.run_load(server, uniform(count), plan["seconds"])["rate"]
+                                     for _ in range(plan["rounds"])])[0]
+        finally:
+            server.end()
+    where = "the client has a processor of its own" if os.cpu_count() > 2 else \
+        "of two processors, of which the client takes one, so this does not show what a second worker brings"
+    return [f"gslb, two workers / one: {rates[2] / rates[1]:.2f} ({rates[2]:,.0f} and {rates[1]:,.0f} answers a second); {where}"]
+
+
+def run(context):
+    plan = QUICK if context.quick else FULL
+    rows = measure_names(context, plan)
+    lines = ["Many names: memory once all were asked; start to the first answer, first with nothing kept, again with the image"
+             f" of the run before; reload of the changed zone, p99.9 of {RATE:,} queries a second before it and in the worst"
+             f" {INTERVAL_S:g} s meanwhile; cost with names drawn uniformly", ""]
+    lines += table(HEADS, [row.cells() if isinstance(row, Row) else row for row in rows])
+    lines += compare(rows) + [""] + measure_services(context, plan) + [""] + measure_workers(context, plan)
+    return lines
