@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "gslb/base/memory.h"
 
@@ -35,6 +36,11 @@ struct book *book_new(const struct config *config, int image_fd, uint32_t worker
   }
   struct book *book = mem_alloc(sizeof *book);
   book->image = image;
+  struct stat info = {0};
+  if (fstat(image_fd, &info) == 0) {
+    book->image_device = info.st_dev;
+    book->image_inode = info.st_ino;
+  }
   book->keys = keys;
   book->config = config;
   book->worker_count = worker_count;
@@ -45,6 +51,10 @@ struct book *book_new(const struct config *config, int image_fd, uint32_t worker
   for (uint32_t i = 0; i < worker_count; i++) /* a cache line more, so that workers share none */
     book->turns[i] = mem_array(config->service_count + CACHE_LINE / sizeof(uint32_t), sizeof(uint32_t));
   return book;
+}
+
+bool book_has_same_image(const struct book *a, const struct book *b) {
+  return a && b && a->image_inode && a->image_inode == b->image_inode && a->image_device == b->image_device;
 }
 
 void book_free(struct book *book) {

@@ -5,7 +5,9 @@
 #ifndef GSLB_ZONES_BOOK_H
 #define GSLB_ZONES_BOOK_H
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "gslb/decide/topology.h"
 #include "gslb/model/config.h"
@@ -17,6 +19,8 @@
 
 struct book {
   struct image image;
+  dev_t image_device; /* of its file, with image_inode: the same for as long as nothing that it is made of changes */
+  ino_t image_inode;
   const struct config *config; /* borrowed: the builder keeps it as long as the book */
   struct table **tables;       /* by service; each published by RCU, never NULL */
   uint32_t **turns;            /* by worker, then service: round robin counters, each worker's own */
@@ -32,6 +36,8 @@ struct book {
 
 struct book *book_new(const struct config *config, int image_fd, uint32_t worker_count, struct errbuf *err);
 /* Maps the image; tables are NULL until the builder sets each. NULL: see err. */
+bool book_has_same_image(const struct book *a, const struct book *b);
+/* False where either is NULL. */
 void book_free(struct book *book);
 /* After the grace period: frees its tables as well. */
 

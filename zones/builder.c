@@ -231,7 +231,8 @@ enum status builder_switch(struct builder *builder, struct config *config, int i
   struct book *old = builder->book;
   struct cookie_secrets *old_cookies = builder->cookies;
   fresh->cookies = builder->cookies = make_cookies(builder, fresh);
-  differences_follow(builder->differences, old, fresh);
+  if (!book_has_same_image(old, fresh)) /* and then its zones are those of the same configuration */
+    differences_follow(builder->differences, old, fresh);
   rcu_assign_pointer(builder->book, fresh);
   if (old) {
     synchronize_rcu();

@@ -23,7 +23,8 @@
 #include "zones/reuse.h"
 
 #define COMPILE_MOST_MS (10 * 60 * 1000)
-#define KEEP_NICENESS 19
+#define RELOAD_NICENESS 5
+#define KEEP_NICENESS 19 /* nobody waits for the image to be kept */
 
 void candidate_release(struct candidate *candidate) {
   config_free(candidate->config);
@@ -128,11 +129,12 @@ static void work(const struct reload *reload, int channel, const char *directory
                              .image = reload->running->image,
                              .directory = directory};
   struct reuse_image image = {.image = -1, .provenance = -1};
+  if (reload->running->image >= 0) /* names are answered meanwhile, perhaps on this processor */
+    setpriority(PRIO_PROCESS, 0, RELOAD_NICENESS);
   compile(reload->path, &from, &image, message);
   if (channel_send(channel, message) != STATUS_OK)
     exit(EXIT_FAILURE);
   close(channel);
-  /* nobody waits from here on */
   struct errbuf err = {0};
   setpriority(PRIO_PROCESS, 0, KEEP_NICENESS);
   if (message->status == STATUS_OK && directory && reuse_keep(&image, directory, &err) != STATUS_OK)
