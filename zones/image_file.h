@@ -10,7 +10,7 @@
 
 struct image_file {
   int fd;
-  uint8_t *base; /* writable until it is sealed */
+  uint8_t *base;   /* writable until it is sealed */
   uint64_t size;   /* of the image */
   uint64_t mapped; /* bytes; whole huge pages where the image is large */
 };
