@@ -36,6 +36,8 @@ struct check {
   struct probe_run *run;    /* NULL: none */
   bool runs_slow;           /* counted among the slow ones that run */
   enum check_stage stage;
+  int64_t started_us; /* mono: of the last probe */
+  bool was_excused;   /* its time-out was not counted */
   int64_t planned_us; /* mono: the start that the timer or the wait is for; 0: not planned */
   bool is_slow;       /* the last probe ended by its time-out */
   bool is_idle;       /* probed less often, since nobody asks */

@@ -44,27 +44,45 @@ struct udp {
   struct udp_slot slots[UDP_BATCH];
   struct udp_query ahead[UDP_AHEAD]; /* by index modulo UDP_AHEAD */
   size_t payload;
+  bool has_source;  /* control data tell the address that a datagram came to */
   uint8_t *queries; /* UDP_BATCH of UDP_QUERY_MOST bytes */
   uint8_t *replies; /* UDP_BATCH of payload bytes */
 };
+
+/* Whether the kernel tells what address a datagram came to, as it has to on a socket that listens on all. */
+static bool tells_source(int fd) {
+  int v4 = 0, v6 = 0;
+  socklen_t size = sizeof v4;
+  if (getsockopt(fd, IPPROTO_IP, IP_PKTINFO, &v4, &size) != 0)
+    v4 = 0;
+  size = sizeof v6;
+  if (getsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &v6, &size) != 0)
+    v6 = 0;
+  return v4 || v6;
+}
 
 struct udp *udp_new(int fd, size_t payload) {
   struct udp *udp = mem_alloc(sizeof *udp);
   udp->fd = fd;
   struct timeval pause = {.tv_usec = UDP_PAUSE_US};
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &pause, sizeof pause); /* without it the wait in poll is never reached */
-  udp->payload = payload;
+  udp->has_source = tells_source(fd);
   udp->queries = mem_array(UDP_BATCH, UDP_QUERY_MOST);
   udp->replies = mem_array(UDP_BATCH, payload);
+  udp->payload = payload;
   for (size_t i = 0; i < UDP_BATCH; i++) {
     struct udp_slot *slot = &udp->slots[i];
     slot->in_part = (struct iovec){.iov_base = udp->queries + i * UDP_QUERY_MOST, .iov_len = UDP_QUERY_MOST};
+    slot->out_part.iov_base = udp->replies + i * payload;
     udp->in[i].msg_hdr = (struct msghdr){.msg_name = &slot->peer,
                                          .msg_namelen = sizeof slot->peer,
                                          .msg_iov = &slot->in_part,
-                                         .msg_iovlen = 1,
-                                         .msg_control = slot->control,
-                                         .msg_controllen = UDP_CONTROL_SIZE};
+                                         .msg_iovlen = 1};
+    if (udp->has_source) {
+      udp->in[i].msg_hdr.msg_control = slot->control;
+      udp->in[i].msg_hdr.msg_controllen = UDP_CONTROL_SIZE;
+    }
+    udp->out[i].msg_hdr = (struct msghdr){.msg_iov = &slot->out_part, .msg_iovlen = 1};
   }
   return udp;
 }
@@ -96,7 +114,7 @@ static void keep_source_address(struct msghdr *message) {
 }
 
 static bool has_name(const struct udp_query *taken) {
-  return taken->verdict == QUERY_FINE && taken->query.has_question;
+  return taken->verdict == QUERY_FINE && taken->query.rcode == RCODE_NOERROR;
 }
 
 static void take_apart(struct udp *udp, int index, const struct book *book) {
@@ -137,6 +155,16 @@ static size_t answer_datagram(struct udp *udp, int index, struct answerer *answe
   return answer_query(answerer, book, query, &client, reply, udp->payload);
 }
 
+/* To where the query came from. The name's size needs no reset: all peers of a socket are of one family. */
+static void address_reply(struct msghdr *out, struct msghdr *in) {
+  out->msg_name = in->msg_name;
+  out->msg_namelen = in->msg_namelen;
+  if (in->msg_controllen)
+    keep_source_address(in);
+  out->msg_control = in->msg_control;
+  out->msg_controllen = in->msg_controllen;
+}
+
 static void send_batch(struct udp *udp, unsigned count, struct answerer *answerer) {
   unsigned sent = 0;
   while (sent < count) {
@@ -169,25 +197,12 @@ void udp_answer(struct udp *udp, int count, struct answerer *answerer, const str
       take_apart(udp, taken, book);
     for (; reached < taken && reached <= i + UDP_AHEAD / 2; reached++)
       reach_node(udp, reached, book);
-    struct msghdr *in = &udp->in[i].msg_hdr;
-    uint8_t *reply = udp->replies + ready * udp->payload;
-    size_t size = answer_datagram(udp, i, answerer, book, reply);
-    if (size) {
-      if (in->msg_controllen)
-        keep_source_address(in);
-      struct udp_slot *slot = &udp->slots[ready];
-      slot->out_part = (struct iovec){.iov_base = reply, .iov_len = size};
-      udp->out[ready++].msg_hdr = (struct msghdr){.msg_name = in->msg_name,
-                                                  .msg_namelen = in->msg_namelen,
-                                                  .msg_iov = &slot->out_part,
-                                                  .msg_iovlen = 1,
-                                                  .msg_control = in->msg_controllen ? in->msg_control : NULL,
-                                                  .msg_controllen = in->msg_controllen};
-    }
+    struct iovec *reply = &udp->slots[ready].out_part;
+    reply->iov_len = answer_datagram(udp, i, answerer, book, reply->iov_base);
+    if (reply->iov_len)
+      address_reply(&udp->out[ready++].msg_hdr, &udp->in[i].msg_hdr);
   }
   send_batch(udp, ready, answerer);
-  for (int i = 0; i < count; i++) {
-    udp->in[i].msg_hdr.msg_namelen = sizeof udp->slots[i].peer;
+  for (int i = 0; i < count && udp->has_source; i++)
     udp->in[i].msg_hdr.msg_controllen = UDP_CONTROL_SIZE;
-  }
 }

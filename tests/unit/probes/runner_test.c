@@ -27,6 +27,7 @@ struct scene {
   struct peer peer;
   _Atomic int64_t running;
   int64_t most;
+  enum probe_reason reason; /* of the last result */
   struct check *told[MANY]; /* whose results came, in that order */
   size_t told_count;
   unsigned left;
@@ -35,7 +36,7 @@ struct scene {
 
 static void took(void *context, struct check *check, const struct probe_result *result) {
   struct scene *scene = context;
-  (void)result;
+  scene->reason = result->reason;
   if (scene->told_count < MANY)
     scene->told[scene->told_count++] = check;
   if (scene->running > scene->most)
@@ -141,6 +142,33 @@ static void what_hangs_leaves_room_for_the_rest(void **state) {
   }
 }
 
+static void stand_still(void *context) {
+  (void)context;
+  for (int64_t until_us = mono_now_us() + 700000; mono_now_us() < until_us;)
+    ;
+}
+
+static void time_out_of_a_machine_that_stood_still_is_excused_once(void **state) {
+  struct scene *scene = *state;
+  runner_with(scene, 4);
+  scene->peer.keeps_open = true;
+  struct check *check = plan(scene, MONITOR_HTTP, scene->peer.addr, 150, 100);
+  struct loop_timer *timer = loop_timer_new(scene->loop, stand_still, scene);
+  for (int i = 0; i < 2; i++) {
+    loop_timer_after(timer, 50);
+    scene->left = 1;
+    loop_run(scene->loop);
+    if (i == 0) {
+      assert_int_equal(scene->reason, PROBE_NOT_MADE);
+      assert_int_equal(check->results, 0);
+      assert_false(check->is_slow);
+    }
+  }
+  assert_int_equal(scene->reason, PROBE_TIMEOUT_ANSWER);
+  assert_int_equal(check->results, 1);
+  loop_timer_free(timer);
+}
+
 static void what_is_overdue_begins_in_order_while_results_come_in(void **state) {
   struct scene *scene = *state;
   runner_with(scene, 1000);
@@ -217,6 +245,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       RUNNER_TEST(no_more_run_at_one_target_than_may),
       RUNNER_TEST(what_hangs_leaves_room_for_the_rest),
+      RUNNER_TEST(time_out_of_a_machine_that_stood_still_is_excused_once),
       RUNNER_TEST(what_is_overdue_begins_in_order_while_results_come_in),
       RUNNER_TEST(idle_check_is_made_less_often_until_somebody_asks),
       RUNNER_TEST(equal_targets_share_a_check),

@@ -150,7 +150,7 @@ static size_t replies(const struct inbox *inbox, uint16_t first) {
 static void pipelined_queries_are_read_and_answered_at_once(void **state) {
   (void)state;
   static struct inbox inbox;
-  struct scene scene;
+  static struct scene scene;
   set_up(&scene, 10, 10);
   int fd = connected(&scene, 0);
   ask(fd, 7, 100, false);
@@ -167,7 +167,7 @@ static void pipelined_queries_are_read_and_answered_at_once(void **state) {
 static void query_in_pieces_is_answered_when_it_is_whole(void **state) {
   (void)state;
   static struct inbox inbox;
-  struct scene scene;
+  static struct scene scene;
   set_up(&scene, 10, 10);
   int fd = connected(&scene, 0);
   size_t size;
@@ -188,7 +188,7 @@ static void query_in_pieces_is_answered_when_it_is_whole(void **state) {
 static void peer_that_does_not_read_is_not_read_from_and_gets_all_in_the_end(void **state) {
   (void)state;
   static struct inbox inbox;
-  struct scene scene;
+  static struct scene scene;
   set_up(&scene, 10, 10);
   int send_buffer = 8192; /* what is accepted inherits it */
   assert_int_equal(setsockopt(scene.listening, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof send_buffer), 0);
@@ -223,7 +223,7 @@ static void peer_that_does_not_read_is_not_read_from_and_gets_all_in_the_end(voi
 static void replies_before_a_bad_length_are_sent_and_the_connection_ends(void **state) {
   (void)state;
   static struct inbox inbox;
-  struct scene scene;
+  static struct scene scene;
   set_up(&scene, 10, 10);
   int fd = connected(&scene, 0);
   size_t size;
@@ -243,7 +243,7 @@ static void replies_before_a_bad_length_are_sent_and_the_connection_ends(void **
 static void one_that_was_idle_longest_gives_way(void **state) {
   (void)state;
   static struct inbox inbox;
-  struct scene scene;
+  static struct scene scene;
   set_up(&scene, 3, 10);
   int fds[4];
   for (int i = 0; i < 3; i++) {
@@ -273,7 +273,7 @@ static void one_that_was_idle_longest_gives_way(void **state) {
 
 static void client_beyond_its_share_is_refused_until_one_of_its_own_closes(void **state) {
   (void)state;
-  struct scene scene;
+  static struct scene scene;
   set_up(&scene, 10, 2);
   int first = connected(&scene, 0), second = connected(&scene, 0), third = connected(&scene, 0);
   assert_int_equal(counted(&scene, BOARD_TCP_OPENED), 2);
@@ -290,7 +290,7 @@ static void client_beyond_its_share_is_refused_until_one_of_its_own_closes(void 
 
 static void idle_connection_is_closed_in_time_and_one_that_asks_is_not(void **state) {
   (void)state;
-  struct scene scene;
+  static struct scene scene;
   set_up(&scene, 10, 10);
   int silent = connected(&scene, 0), asking = connected(&scene, 0);
   assert_int_equal(tcp_expire(scene.tcp, scene.now_ms, &scene.small.answerer), IDLE_MS);
