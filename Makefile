@@ -112,7 +112,7 @@ test-long: deps
 BENCHES = $(BUILD)/bench/dns_load $(BUILD)/bench/dns_streams $(BUILD)/bench/dns_echo \
 	$(BUILD)/bench/probe_targets
 $(BUILD)/bench/dns_load: tests/bench/dns_load.c tests/bench/dns_counts.c tests/bench/dns_queries.c tests/bench/latency.c
-$(BUILD)/bench/dns_streams: tests/bench/dns_streams.c tests/bench/dns_queries.c tests/bench/latency.c
+$(BUILD)/bench/dns_streams: tests/bench/dns_streams.c tests/bench/dns_counts.c tests/bench/dns_queries.c tests/bench/latency.c
 $(BUILD)/bench/dns_echo: tests/bench/dns_echo.c
 $(BUILD)/bench/probe_targets: tests/bench/probe_targets.c
 $(BENCHES): tests/bench/dns_counts.h tests/bench/dns_queries.h tests/bench/latency.h

@@ -1,8 +1,10 @@
 /* tests/bench/dns_counts.h
  * What became of queries. Not for several threads. */
 #pragma once
+#include <stddef.h>
 #include <stdint.h>
 
+#include "tests/bench/dns_queries.h"
 #include "tests/bench/latency.h"
 
 struct counts {
@@ -13,6 +15,10 @@ struct counts {
   uint64_t empty, truncated, rcode[16];
   struct latency latency;
 };
+
+void counts_judge(struct counts *counts, const struct queries *queries, const struct query *query,
+                  const unsigned char *bytes, size_t size);
+/* Counts a response to query, one of queries; bytes has at least a header. */
 
 void counts_print(const struct counts *counts);
 /* Writes them to standard output as members of a JSON object. */

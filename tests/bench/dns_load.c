@@ -195,30 +195,9 @@ static void write_sample(struct load *load, const struct query *query, const uns
   load->sampled++;
 }
 
-/* Judges a response to query; bytes has at least a header. */
 static void judge(struct load *load, const struct query *query, const unsigned char *bytes, unsigned size) {
   struct counts *counts = &load->part;
-  unsigned rcode = bytes[3] & 15u, answers = (unsigned)bytes[6] << 8 | bytes[7];
-  counts->received++;
-  counts->rcode[rcode]++;
-  counts->empty += answers == 0;
-  counts->truncated += (bytes[2] & 2u) != 0;
-  if (!(bytes[2] & 0x80u) || bytes[5] != 1 || size < QUERY_HEADER + query->question_size ||
-      memcmp(bytes + QUERY_HEADER, load->queries.wire + query->offset + QUERY_HEADER, query->question_size) != 0)
-    counts->mismatched++;
-  switch ((enum expectation)query->expectation) {
-  case EXPECT_ANSWER:
-    counts->wrong += rcode != 0 || answers == 0;
-    break;
-  case EXPECT_EMPTY:
-    counts->wrong += rcode != 0 || answers != 0;
-    break;
-  case EXPECT_NXDOMAIN:
-    counts->wrong += rcode != 3;
-    break;
-  case EXPECT_ANYTHING:
-    break;
-  }
+  counts_judge(counts, &load->queries, query, bytes, size);
   if (load->sample && counts->received % load->sample_every == 0 && load->sampled < SAMPLES_MOST)
     write_sample(load, query, bytes, size);
 }

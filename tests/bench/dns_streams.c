@@ -26,6 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/bench/dns_counts.h"
 #include "tests/bench/dns_queries.h"
 #include "tests/bench/latency.h"
 
@@ -69,8 +70,8 @@ struct streams {
   struct stream *stream;
   unsigned opened;
   int64_t counted_ns, end_ns; /* counted_ns 0: still opening */
-  uint64_t answered, in_time, sent, received, lost, wrong, mismatched, empty, truncated, closed, calls;
-  struct latency latency;
+  uint64_t answered, in_time, closed, calls;
+  struct counts counts;
   unsigned char in[RESPONSE_ROOM + READ_MOST];
 };
 
@@ -113,7 +114,7 @@ static void start_opening(struct streams *streams, struct stream *stream) {
 static void drop_queries(struct streams *streams, struct stream *stream) {
   for (unsigned i = 0; i < streams->depth; i++) {
     struct slot *slot = &stream->slot[i];
-    streams->lost += slot->sent_ns && slot->sent_ns >= streams->counted_ns;
+    streams->counts.lost += slot->sent_ns && slot->sent_ns >= streams->counted_ns;
     slot->sent_ns = 0;
   }
 }
@@ -132,7 +133,7 @@ static void put_query(struct streams *streams, struct stream *stream, unsigned a
   slot->id = (uint16_t)(slot->id + DEPTH_MOST);
   slot->query = (uint32_t)streams->next_query;
   slot->sent_ns = now;
-  streams->sent += now >= streams->counted_ns;
+  streams->counts.sent += now >= streams->counted_ns;
   unsigned char *out = stream->out + stream->out_size;
   out[0] = (unsigned char)(query->size >> 8);
   out[1] = (unsigned char)query->size;
@@ -168,44 +169,20 @@ static bool send_first(struct streams *streams, struct stream *stream, int64_t n
   return send_out(streams, stream);
 }
 
-/* Judges a response to query; bytes has at least a header. */
-static void judge(struct streams *streams, const struct query *query, const unsigned char *bytes, size_t size) {
-  unsigned rcode = bytes[3] & 15u, answers = (unsigned)bytes[6] << 8 | bytes[7];
-  streams->received++;
-  streams->empty += answers == 0;
-  streams->truncated += (bytes[2] & 2u) != 0;
-  if (!(bytes[2] & 0x80u) || bytes[5] != 1 || size < QUERY_HEADER + query->question_size ||
-      memcmp(bytes + QUERY_HEADER, streams->queries.wire + query->offset + QUERY_HEADER, query->question_size) != 0)
-    streams->mismatched++;
-  switch ((enum expectation)query->expectation) {
-  case EXPECT_ANSWER:
-    streams->wrong += rcode != 0 || answers == 0;
-    break;
-  case EXPECT_EMPTY:
-    streams->wrong += rcode != 0 || answers != 0;
-    break;
-  case EXPECT_NXDOMAIN:
-    streams->wrong += rcode != 3;
-    break;
-  case EXPECT_ANYTHING:
-    break;
-  }
-}
-
 /* Takes a response, and puts the next query into its place. */
 static void take_response(struct streams *streams, struct stream *stream, const unsigned char *bytes, size_t size,
                           int64_t now) {
   uint16_t id = size < QUERY_HEADER ? 0 : (uint16_t)(bytes[0] << 8 | bytes[1]);
   unsigned at = id % DEPTH_MOST;
   if (size < QUERY_HEADER || at >= streams->depth || !stream->slot[at].sent_ns || stream->slot[at].id != id) {
-    streams->mismatched++;
+    streams->counts.mismatched++;
     return;
   }
   struct slot *slot = &stream->slot[at];
   streams->answered++;
   if (streams->counted_ns && slot->sent_ns >= streams->counted_ns) {
-    latency_add(&streams->latency, now - slot->sent_ns);
-    judge(streams, &streams->queries.query[slot->query], bytes, size);
+    latency_add(&streams->counts.latency, now - slot->sent_ns);
+    counts_judge(&streams->counts, &streams->queries, &streams->queries.query[slot->query], bytes, size);
   }
   streams->in_time += now >= streams->counted_ns && now < streams->end_ns;
   slot->sent_ns = 0;
@@ -299,7 +276,7 @@ static void run(struct streams *streams) {
       open_anew(streams, &streams->stream[i]);
   while (now_ns() < streams->end_ns)
     turn(streams, 10);
-  while (now_ns() < streams->end_ns + LOST_NS && streams->received + streams->lost < streams->sent)
+  while (now_ns() < streams->end_ns + LOST_NS && streams->counts.received + streams->counts.lost < streams->counts.sent)
     turn(streams, 10);
   for (unsigned i = 0; i < streams->connections; i++)
     drop_queries(streams, &streams->stream[i]);
@@ -378,18 +355,13 @@ static void set_address(struct streams *streams) {
 static void print_all(const struct streams *streams, int64_t opening_ns) {
   struct rusage usage;
   getrusage(RUSAGE_SELF, &usage);
-  printf("{\"seconds\":%.6f,\"rate\":%.1f,\"connections\":%u,\"depth\":%u,\"opening_s\":%.6f,\"sent\":%llu,"
-         "\"answered\":%llu,\"received\":%llu,\"lost\":%llu,\"closed\":%llu,\"mismatched\":%llu,\"wrong\":%llu,"
-         "\"empty\":%llu,"
-         "\"truncated\":%llu,\"client_user_s\":%.3f,\"client_system_s\":%.3f,\"client_calls\":%llu,",
+  printf("{\"seconds\":%.6f,\"rate\":%.1f,\"connections\":%u,\"depth\":%u,\"opening_s\":%.6f,\"answered\":%llu,"
+         "\"closed\":%llu,\"client_user_s\":%.3f,\"client_system_s\":%.3f,\"client_calls\":%llu,",
          streams->seconds, (double)streams->in_time / streams->seconds, streams->connections, streams->depth,
-         (double)opening_ns / 1e9, (unsigned long long)streams->sent, (unsigned long long)streams->answered,
-         (unsigned long long)streams->received, (unsigned long long)streams->lost, (unsigned long long)streams->closed,
-         (unsigned long long)streams->mismatched, (unsigned long long)streams->wrong,
-         (unsigned long long)streams->empty, (unsigned long long)streams->truncated,
+         (double)opening_ns / 1e9, (unsigned long long)streams->answered, (unsigned long long)streams->closed,
          (double)usage.ru_utime.tv_sec + (double)usage.ru_utime.tv_usec / 1e6,
          (double)usage.ru_stime.tv_sec + (double)usage.ru_stime.tv_usec / 1e6, (unsigned long long)streams->calls);
-  latency_print(&streams->latency);
+  counts_print(&streams->counts);
   printf("}\n");
 }
 
