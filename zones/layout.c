@@ -327,7 +327,7 @@ enum status layout_write(struct tree *tree, const struct cookie_secrets *cookies
   layout.zone_nodes = mem_array(tree->config->zone_count, sizeof *layout.zone_nodes);
   enum status status;
   measure(&layout);
-  struct image_file file;
+  struct image_file file = {0};
   if (layout.size > IMAGE_SIZE_MOST || tree->slot_count > UINT32_MAX)
     status = errbuf_set(err, STATUS_LIMIT, "name image: %llu bytes are over the most that it can hold, 32 GiB",
                         (unsigned long long)layout.size);

@@ -172,7 +172,7 @@ static void a_certificate_is_admitted_by_the_entry_that_means_it(void **state) {
                                     {.name = "web", .certificate = "*.web.example.net"}};
   struct config config = {.control = {.clients = clients, .client_count = 2, .reads_need_token = true}};
   struct guarded *guarded = *state;
-  struct principal principal;
+  struct principal principal = {0};
   struct certified certified = {.config = &config, .principal = &principal};
   certified_ask(guarded, &certified, "r1.web.example.net", AUTHORITY_REGISTER);
   assert_true(certified.is_admitted);

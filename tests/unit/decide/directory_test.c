@@ -123,7 +123,7 @@ static void describe(const struct directory_record *record, char *out, size_t si
     break;
   case DIRECTORY_SRV: {
     char target[NAME_TEXT_SIZE];
-    snprintf(data, sizeof data, "%u %u %u %s", bytes[0] << 8 | bytes[1], bytes[2] << 8 | bytes[3],
+    snprintf(data, sizeof data, "%d %d %d %s", bytes[0] << 8 | bytes[1], bytes[2] << 8 | bytes[3],
              bytes[4] << 8 | bytes[5], name_to_text(bytes + 6, target));
     break;
   }

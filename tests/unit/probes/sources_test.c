@@ -87,8 +87,10 @@ static int set_up(void **state) {
   struct scene *scene = calloc(1, sizeof *scene);
   int ends[2];
   void *fixture = NULL;
-  if (setup(&fixture) != 0)
+  if (setup(&fixture) != 0) {
+    free(scene);
     return -1;
+  }
   scene->fixture = fixture;
   assert_int_equal(open_store(scene->fixture, STORE_LIVE, STORE_CREATE), STATUS_OK);
   assert_int_equal(store_open(scene->fixture->directory, STORE_DURABLE, STORE_CREATE, &scene->durable, NULL),
