@@ -233,8 +233,10 @@ class Browsing(Case):
         reply = self.gslbd.ask(kind, "PTR")
         for rrset in reply.answer:
             for pointer in rrset:
-                srv = self.gslbd.ask(pointer.target, "SRV").answer[0][0]
-                txt = self.gslbd.ask(pointer.target, "TXT").answer[0][0]
+                both = [self.gslbd.ask(pointer.target, rdtype).answer for rdtype in ("SRV", "TXT")]
+                if not all(both):
+                    continue  # it went between the questions
+                srv, txt = both[0][0][0], both[1][0][0]
                 self.assertEqual(pointer.target.parent().to_text(), f"{kind}.")
                 found[pointer.target.labels[0].decode()] = (srv.target.to_text(), srv.port, [each.decode() for each in txt.strings])
         return found
