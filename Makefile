@@ -6,8 +6,14 @@ CC = gcc
 endif
 PYTHON   ?= /usr/bin/python3
 SANITIZE ?=
-# folders that go into the library; set MODULES on the command line to build a part alone
-MODULES  ?= gslb/base gslb/model gslb/net gslb/decide zones probes discovery discovery/agent gslb/admin gslb/main
+# folders that go into the library, the lower ones first; set MODULES on the command line to build a part alone
+FOLDERS  = gslb/base gslb/model gslb/net gslb/decide \
+	zones/message zones/records zones/image zones/tables zones/compile zones/transfer zones/secondary zones/answer zones \
+	probes/kinds probes/sources probes \
+	discovery/documents discovery/registry discovery/mdns \
+	discovery/publish discovery/session discovery/balancers discovery/agent \
+	gslb/admin gslb/main
+MODULES  ?= $(FOLDERS)
 
 PACKAGES_BUILD = gcc make pkg-config libldns-dev libc-ares-dev libmicrohttpd-dev liblmdb-dev libyaml-dev \
 	libjansson-dev libuv1-dev liburcu-dev libcurl4-gnutls-dev libgnutls28-dev libcap-ng-dev libseccomp-dev libsystemd-dev \
@@ -41,12 +47,10 @@ MAINS    = gslb/main/gslbd.c gslb/main/gslbctl.c discovery/agent/gslb-agent.c
 SOURCES  = $(filter-out $(MAINS),$(wildcard $(MODULES:%=%/*.c)))
 OBJECTS  = $(SOURCES:%.c=$(BUILD)/%.o)
 LIBRARY  = $(BUILD)/libgslb.a
-UNITS    = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard $(MODULES:%=tests/unit/%/*_test.c) \
-	$(MODULES:gslb/%=tests/unit/%/*_test.c)))
+UNITS    = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard $(patsubst %,tests/unit/%/*_test.c,$(MODULES:gslb/%=%))))
 FUZZERS  = $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
-C_FILES  = $(wildcard $(addsuffix /*.[ch],gslb/base gslb/model gslb/net gslb/decide zones probes \
-	discovery discovery/agent gslb/admin gslb/main) \
-	tests/fuzz/*.c tests/bench/*.[ch] tests/fake/*.c tests/unit/*/*.[ch])
+C_FILES  = $(wildcard $(FOLDERS:%=%/*.[ch]) tests/fuzz/*.c tests/bench/*.[ch] tests/fake/*.c \
+	tests/unit/*/*.[ch] tests/unit/*/*/*.[ch])
 
 .PHONY: all run test test-asan test-long bench benches bench-registry bench-probes bench-instructions unit fuzz deps deps-run lint format check-format check-headers clean
 all: $(PROGRAMS:%=$(BUILD)/%)

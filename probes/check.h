@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-#include "probes/probe.h"
+#include "probes/kinds/probe.h"
 
 struct endpoint;
 struct runner;

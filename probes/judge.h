@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "gslb/model/records.h"
-#include "probes/probe.h"
+#include "probes/kinds/probe.h"
 
 enum judge_news {
   JUDGE_ROUTINE,  /* counters, times and reason moved */

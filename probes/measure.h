@@ -12,7 +12,7 @@
 #include "gslb/model/config.h"
 #include "gslb/model/metrics.h"
 #include "probes/journal.h"
-#include "probes/probe.h"
+#include "probes/kinds/probe.h"
 
 #define MEASURE_RESULTS 128u
 #define MEASURE_WRITE_MS 1000 /* a row is written at most that often */

@@ -12,8 +12,8 @@
 
 #include "gslb/base/random.h"
 #include "probes/check.h"
+#include "probes/kinds/probe.h"
 #include "probes/pace.h"
-#include "probes/probe.h"
 
 #define RUNNER_PER_TARGET_MOST 16u /* an address with its port */
 

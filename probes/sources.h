@@ -1,7 +1,7 @@
 /* probes/sources.h
  * Reads each source of each service for each of its members: at an interval, spread as probes are; on a schedule; after
- * so many answers with the member; and on demand. What comes is checked (probes/series) and written (probes/figures).
- * Part of the probe process; belongs to the loop's thread. */
+ * so many answers with the member; and on demand. What comes is checked (probes/sources/series) and written
+ * (probes/sources/figures). Part of the probe process; belongs to the loop's thread. */
 #ifndef GSLB_PROBES_SOURCES_H
 #define GSLB_PROBES_SOURCES_H
 
@@ -13,9 +13,9 @@
 #include "gslb/model/child.h"
 #include "gslb/model/config.h"
 #include "gslb/model/store.h"
-#include "probes/figures.h"
+#include "probes/kinds/probe.h"
 #include "probes/muster.h"
-#include "probes/probe.h"
+#include "probes/sources/figures.h"
 
 #define SOURCES_RUNNING_MOST 256u /* readings at once, a descriptor each */
 

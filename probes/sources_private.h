@@ -6,7 +6,7 @@
 #include "gslb/base/random.h"
 #include "gslb/model/channel.h"
 #include "probes/sources.h"
-#include "probes/subject.h"
+#include "probes/sources/subject.h"
 
 struct sources {
   const struct child *child;

@@ -6,7 +6,7 @@
 #include "gslb/base/log.h"
 #include "gslb/base/memory.h"
 #include "gslb/net/snmp_listener.h"
-#include "probes/snmp_plan.h"
+#include "probes/kinds/snmp_plan.h"
 
 struct rest { /* of a device that was read just now */
   struct traps *traps;

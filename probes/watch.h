@@ -15,7 +15,7 @@
 #include "gslb/model/records.h"
 #include "probes/check.h"
 #include "probes/journal.h"
-#include "probes/probe.h"
+#include "probes/kinds/probe.h"
 
 struct measure;
 struct wards;

@@ -8,8 +8,8 @@
 
 #include "gslb/base/clock.h"
 #include "gslb/model/board.h"
-#include "zones/book.h"
-#include "zones/difference.h"
+#include "zones/tables/book.h"
+#include "zones/transfer/difference.h"
 
 struct builder;
 

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "gslb/base/memory.h"
+#include "zones/message/wire.h"
 #include "zones/tcp_clients.h"
-#include "zones/wire.h"
 
 /* No query that we can answer comes near this; a longer one ends its connection. */
 #define TCP_QUERY_MOST 4096u

@@ -9,8 +9,8 @@
 
 #include <stdint.h>
 
-#include "zones/answer.h"
-#include "zones/transfer.h"
+#include "zones/answer/answer.h"
+#include "zones/transfer/transfer.h"
 
 struct tcp;
 struct tcp_connection;

@@ -11,8 +11,8 @@
 
 #include "gslb/base/clock.h"
 #include "gslb/base/memory.h"
-#include "zones/find.h"
-#include "zones/wire.h"
+#include "zones/image/find.h"
+#include "zones/message/wire.h"
 
 /* A query beyond this is malformed for us: a name, an OPT and its options stay far below. A cache line more than a
  * power of two, or the heads of all queries would fall into the same few lines of the cache. */
@@ -23,7 +23,7 @@
 #define UDP_PAUSE_US 10000
 
 /* How many queries of a batch are taken apart before the first of them is answered: while the memory of names to come
- * is fetched, in two steps (zones/find), those before them are answered. As many as a core fetches at once. */
+ * is fetched, in two steps (zones/image/find), those before them are answered. As many as a core fetches at once. */
 #define UDP_AHEAD 16
 
 struct udp_query {

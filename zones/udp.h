@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-#include "zones/answer.h"
+#include "zones/answer/answer.h"
 
 #define UDP_BATCH 64
 

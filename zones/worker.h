@@ -10,8 +10,8 @@
 #include <stdint.h>
 
 #include "gslb/model/board.h"
-#include "zones/book.h"
-#include "zones/transfer.h"
+#include "zones/tables/book.h"
+#include "zones/transfer/transfer.h"
 
 struct worker_options {
   uint32_t index;       /* of its row on the board and of its turns in the book */

@@ -14,8 +14,8 @@
 #include "discovery/agent/settings.h"
 #include "discovery/agent/state.h"
 #include "discovery/agent/system_metrics.h"
-#include "discovery/finder.h"
-#include "discovery/session.h"
+#include "discovery/session/finder.h"
+#include "discovery/session/session.h"
 #include "gslb/base/random.h"
 #include "gslb/net/loop.h"
 

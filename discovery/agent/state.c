@@ -10,7 +10,7 @@
 
 #include <jansson.h>
 
-#include "discovery/session.h"
+#include "discovery/session/session.h"
 #include "gslb/base/clock.h"
 #include "gslb/base/memory.h"
 #include "gslb/base/random.h"

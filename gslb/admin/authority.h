@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "discovery/principal.h"
-#include "discovery/token.h"
+#include "discovery/registry/principal.h"
+#include "discovery/registry/token.h"
 #include "gslb/model/config.h"
 #include "gslb/net/http_server.h"
 

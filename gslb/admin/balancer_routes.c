@@ -7,7 +7,7 @@
 
 #include <jansson.h>
 
-#include "discovery/reading.h"
+#include "discovery/documents/reading.h"
 #include "gslb/base/log.h"
 #include "gslb/base/memory.h"
 #include "gslb/base/value.h"

@@ -7,7 +7,7 @@
 
 #include <jansson.h>
 
-#include "discovery/document.h"
+#include "discovery/documents/document.h"
 #include "gslb/admin/resource_shown.h"
 #include "gslb/base/memory.h"
 #include "gslb/base/value.h"

@@ -2,7 +2,7 @@
 
 #include <jansson.h>
 
-#include "discovery/lease_table.h"
+#include "discovery/registry/lease_table.h"
 #include "gslb/base/value.h"
 
 /* In the words in which it was told. */

@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-#include "discovery/balancers.h"
+#include "discovery/balancers/balancers.h"
 #include "gslb/model/registration.h"
 
 struct json_t;

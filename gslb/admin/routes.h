@@ -4,10 +4,10 @@
 #ifndef GSLB_ADMIN_ROUTES_H
 #define GSLB_ADMIN_ROUTES_H
 
-#include "discovery/balancers.h"
-#include "discovery/publish.h"
-#include "discovery/registry.h"
-#include "discovery/token.h"
+#include "discovery/balancers/balancers.h"
+#include "discovery/publish/publish.h"
+#include "discovery/registry/registry.h"
+#include "discovery/registry/token.h"
 #include "gslb/admin/throttle.h"
 #include "gslb/admin/view.h"
 #include "gslb/admin/watchers.h"

@@ -6,9 +6,9 @@
 
 #include <jansson.h>
 
-#include "discovery/complaint.h"
-#include "discovery/reading.h"
-#include "discovery/token.h"
+#include "discovery/documents/complaint.h"
+#include "discovery/documents/reading.h"
+#include "discovery/registry/token.h"
 #include "gslb/admin/change.h"
 #include "gslb/base/log.h"
 #include "gslb/base/memory.h"

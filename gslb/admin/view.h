@@ -14,7 +14,7 @@
 #include "gslb/admin/shown.h"
 #include "gslb/base/clock.h"
 #include "gslb/base/status.h"
-#include "zones/image.h"
+#include "zones/image/image.h"
 
 struct zone_links;
 

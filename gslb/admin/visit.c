@@ -6,7 +6,7 @@
 
 #include <jansson.h>
 
-#include "discovery/document.h"
+#include "discovery/documents/document.h"
 #include "gslb/base/log.h"
 #include "gslb/base/value.h"
 #include "gslb/model/scalar.h"

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "discovery/principal.h"
+#include "discovery/registry/principal.h"
 #include "gslb/admin/routes.h"
 #include "gslb/model/commit.h"
 #include "gslb/model/records.h"

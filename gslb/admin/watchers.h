@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "discovery/feed.h"
+#include "discovery/registry/feed.h"
 #include "gslb/base/status.h"
 #include "gslb/net/http_server.h"
 

@@ -9,8 +9,8 @@
 #include "gslb/base/memory.h"
 #include "gslb/base/value.h"
 #include "gslb/model/domain.h"
-#include "zones/presentation.h"
-#include "zones/query.h"
+#include "zones/message/query.h"
+#include "zones/transfer/presentation.h"
 
 struct zone_states { /* of the secondary zones; empty where nobody keeps them */
   struct secondary_state *list;

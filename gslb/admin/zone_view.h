@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "gslb/admin/view.h"
-#include "zones/secondary.h"
+#include "zones/secondary/secondary.h"
 
 struct json_t;
 

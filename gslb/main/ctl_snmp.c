@@ -13,7 +13,7 @@
 #include "gslb/main/ctl_table.h"
 #include "gslb/net/loop.h"
 #include "gslb/net/snmp.h"
-#include "probes/snmp_plan.h"
+#include "probes/kinds/snmp_plan.h"
 
 #define WHOLE_TREE "1.3.6.1"
 #define WALK_ROWS_MOST 1000000u

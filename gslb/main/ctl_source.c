@@ -10,7 +10,7 @@
 #include "gslb/admin/zone_view.h"
 #include "gslb/base/memory.h"
 #include "gslb/main/ctl_http.h"
-#include "zones/compile.h"
+#include "zones/compile/compile.h"
 
 void ctl_source_init(struct ctl_source *source, const char *socket, struct config *config) {
   *source = (struct ctl_source){.socket = socket, .config = config};

@@ -14,8 +14,8 @@
 #include "gslb/main/ctl_http.h"
 #include "gslb/main/ctl_print.h"
 #include "gslb/model/domain.h"
-#include "zones/compile.h"
-#include "zones/image.h"
+#include "zones/compile/compile.h"
+#include "zones/image/image.h"
 #include "gslb/model/name.h"
 
 #define FILE_ENDING ".zone"

@@ -14,7 +14,7 @@
 #include "gslb/main/supervisor.h"
 #include "gslb/model/config.h"
 #include "probes/schedule.h"
-#include "zones/compile.h"
+#include "zones/compile/compile.h"
 #include "zones/server.h"
 
 #define DEFAULT_CONFIG "/etc/gslb/gslb.yaml"

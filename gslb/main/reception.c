@@ -5,8 +5,8 @@
 
 #include <jansson.h>
 
-#include "discovery/mdns.h"
-#include "discovery/parent.h"
+#include "discovery/balancers/parent.h"
+#include "discovery/mdns/mdns.h"
 #include "gslb/base/log.h"
 #include "gslb/base/memory.h"
 #include "gslb/base/value.h"

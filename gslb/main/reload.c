@@ -20,7 +20,7 @@
 #include "gslb/main/descriptors.h"
 #include "gslb/main/sandbox.h"
 #include "gslb/model/channel.h"
-#include "zones/reuse.h"
+#include "zones/compile/reuse.h"
 
 #define COMPILE_MOST_MS (10 * 60 * 1000)
 #define RELOAD_NICENESS 5

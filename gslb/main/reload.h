@@ -15,7 +15,7 @@ struct candidate { /* a configuration that can be used; owns all four */
   struct config *config;
   int text;       /* sealed memfd: what config was parsed from */
   int image;      /* sealed memfd: the name image that belongs to it */
-  int provenance; /* sealed memfd: what the image was compiled from (zones/provenance); -1: it must not be used again */
+  int provenance; /* sealed memfd: what the image is made from (zones/records/provenance); -1: not to be used again */
 };
 #define CANDIDATE_NONE ((struct candidate){.text = -1, .image = -1, .provenance = -1})
 

@@ -7,7 +7,7 @@
 
 #include "gslb/base/log.h"
 #include "gslb/base/memory.h"
-#include "zones/notify.h"
+#include "zones/transfer/notify.h"
 
 struct zone_exchange {
   const struct child *child;

@@ -7,7 +7,7 @@
 #include "gslb/admin/zone_view.h"
 #include "gslb/main/reloads.h"
 #include "gslb/model/child.h"
-#include "zones/image.h"
+#include "zones/image/image.h"
 
 struct zone_exchange;
 

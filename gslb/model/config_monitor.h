@@ -156,7 +156,7 @@ struct config_source {
   const char *path, *host;
   struct config_client_tls tls;
   const char *send;  /* agent_check: sent before reading; NULL: nothing */
-  const char *table; /* snmp: a ready table's name (probes/snmp_tables); NULL: metrics below */
+  const char *table; /* snmp: a ready table's name (gslb/model/snmp_tables); NULL: metrics below */
   uint32_t access;   /* snmp */
   struct config_source_metric *metrics;
   size_t metric_count;

@@ -39,7 +39,7 @@ struct resource_record {
   bool is_removed;          /* by an operator: registering is answered with 410 */
   int64_t removed_until_ms; /* 0: until an operator allows it again */
   char removed_why[128];
-  const char *document; /* JSON as registered and completed (discovery/document); borrowed from the decoded bytes */
+  const char *document; /* JSON as registered and completed (discovery/documents); borrowed from the decoded bytes */
   size_t document_size;
 };
 uint8_t *resource_encode(const struct resource_record *record, size_t *size);

@@ -24,8 +24,8 @@
 #include <valgrind/callgrind.h>
 
 #include "tests/unit/zones/small_book.h"
+#include "zones/message/wire.h"
 #include "zones/udp.h"
-#include "zones/wire.h"
 
 #define COUNTED_QUERIES 2048u
 #define TIMED_QUERIES 16384u /* so that names drawn from many are not all in the cache */

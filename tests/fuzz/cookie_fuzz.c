@@ -1,12 +1,12 @@
 /* Any bytes as a client's address, our clock, and a cookie: it is valid only when cookie_make would have made the very
  * same at the time that it names, by one of the secrets, and not when any bit of it is changed.
  * Input: whether IPv6, 16 bytes of address, 4 of time, then the cookie. */
-#include "zones/cookie.h"
+#include "zones/message/cookie.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "zones/wire.h"
+#include "zones/message/wire.h"
 
 #define HEAD_SIZE 21u
 #define TIME_AT (COOKIE_CLIENT_SIZE + 4u)

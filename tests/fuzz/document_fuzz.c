@@ -5,9 +5,9 @@
 
 #include <jansson.h>
 
-#include "discovery/document.h"
-#include "discovery/feed.h"
-#include "discovery/notice.h"
+#include "discovery/documents/document.h"
+#include "discovery/documents/notice.h"
+#include "discovery/registry/feed.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

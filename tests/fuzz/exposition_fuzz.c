@@ -1,7 +1,7 @@
 /* tests/fuzz/exposition_fuzz.c
  * Feeds any bytes to the reader of the Prometheus text format: it must end, and what it visits must be names, labels
  * within their bound, and texts that end. */
-#include "probes/exposition.h"
+#include "probes/sources/exposition.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "discovery/mdns_message.h"
-#include "discovery/mdns_query.h"
-#include "discovery/mdns_responder.h"
+#include "discovery/mdns/mdns_message.h"
+#include "discovery/mdns/mdns_query.h"
+#include "discovery/mdns/mdns_responder.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

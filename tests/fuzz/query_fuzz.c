@@ -5,7 +5,7 @@
 #include <ldns/ldns.h>
 
 #include "tests/unit/zones/small_book.h"
-#include "zones/wire.h"
+#include "zones/message/wire.h"
 
 static const char zone_text[] = "$ORIGIN example.com.\n$TTL 300\n"
                                 "@ SOA ns1 admin 1 3600 600 86400 60\n@ NS ns1\n@ NS ns2\n@ MX 10 mail\n"

@@ -1,6 +1,6 @@
 /* Any bytes as a query's Client Subnet option: what is accepted is written back as the same option but for the scope,
  * and what was written as a reply is read again only where its scope is 0. */
-#include "zones/subnet.h"
+#include "zones/message/subnet.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -8,11 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "zones/compile.h"
-#include "zones/copy.h"
-#include "zones/intake.h"
-#include "zones/query.h"
-#include "zones/wire.h"
+#include "zones/compile/compile.h"
+#include "zones/message/query.h"
+#include "zones/message/wire.h"
+#include "zones/secondary/copy.h"
+#include "zones/secondary/intake.h"
 
 #define INPUT_MOST 65536u
 #define BYTES_MOST (1u << 20)

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "zones/query.h"
-#include "zones/tsig.h"
-#include "zones/wire.h"
+#include "zones/message/query.h"
+#include "zones/message/tsig.h"
+#include "zones/message/wire.h"
 
 #define NOW_S 1700000000u
 

@@ -8,8 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "zones/compile.h"
-#include "zones/image.h"
+#include "zones/compile/compile.h"
+#include "zones/image/image.h"
 #include "gslb/model/name.h"
 
 #define INPUT_MOST 65536u

@@ -71,6 +71,11 @@ class CheckHeaders(Case):
         faults = {
             "upwards": dict(gslb__base__up_dot_c='#include "gslb/model/one.h"\n', gslb__model__one_dot_h=base),
             "sibling": dict(zones__side_dot_c='#include "probes/one.h"\n', probes__one_dot_h=base),
+            "zones includes its sibling": dict(zones__side_dot_c='#include "probes/kinds/one.h"\n', probes__kinds__one_dot_h=base),
+            "zones/message includes upwards": dict(zones__message__up_dot_c='#include "zones/one.h"\n', zones__one_dot_h=base),
+            "zones/answer includes its sibling": dict(zones__answer__side_dot_c='#include "zones/secondary/one.h"\n',
+                                                      zones__secondary__one_dot_h=base),
+            "lies in no folder": dict(zones__elsewhere__a_dot_c='#include "gslb/base/one.h"\n', gslb__base__one_dot_h=base),
             "circle": dict(zones__a_dot_h=guarded.format("A", '#include "zones/b.h"'),
                            zones__b_dot_h=guarded.format("B", '#include "zones/a.h"')),
             "compile alone": dict(zones__a_dot_h=guarded.format("A", "struct a { uint8_t b; };")),

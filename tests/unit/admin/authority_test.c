@@ -1,6 +1,6 @@
 #include "tests/unit/admin/served.h"
 
-#include "discovery/token.h"
+#include "discovery/registry/token.h"
 #include "gslb/admin/authority.h"
 #include "gslb/admin/visit.h"
 

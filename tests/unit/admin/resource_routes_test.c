@@ -1,6 +1,6 @@
 #include "tests/unit/admin/served.h"
 
-#include "discovery/registry.h"
+#include "discovery/registry/registry.h"
 #include "gslb/admin/resource_routes.h"
 #include "gslb/admin/resource_shown.h"
 

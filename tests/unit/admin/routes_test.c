@@ -2,7 +2,7 @@
 
 #include "gslb/admin/zone_view.h"
 #include "gslb/base/version.h"
-#include "zones/compile.h"
+#include "zones/compile/compile.h"
 
 static const char zone_text[] = "$TTL 300\n@ SOA ns1 admin 7 3600 600 86400 60\n@ NS ns1\nns1 A 192.0.2.1\n"
                                 "www TXT \"x\" \"say \\\"hi\\\"\"\n@ CAA 0 issue \"ca.example.net\"\n";

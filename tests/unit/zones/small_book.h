@@ -13,8 +13,8 @@
 #include "gslb/decide/evaluate.h"
 #include "gslb/model/config.h"
 #include "gslb/model/facts.h"
-#include "zones/answer.h"
-#include "zones/compile.h"
+#include "zones/answer/answer.h"
+#include "zones/compile/compile.h"
 
 struct small_book {
   struct config *config;

@@ -18,7 +18,7 @@
 #include "gslb/base/clock.h"
 #include "gslb/base/memory.h"
 #include "tests/unit/zones/small_book.h"
-#include "zones/wire.h"
+#include "zones/message/wire.h"
 
 #define IDLE_MS 1000
 #define QUERY_SIZE 33u
