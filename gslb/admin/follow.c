@@ -263,11 +263,12 @@ static void note_mode(struct follow *follow, size_t s, const struct service_fact
   followed->mode = evaluation->mode;
 }
 
+/* Only where somebody asks for the last good set: each write has every reader evaluate the service once more. */
 static void move_latches(const struct service_facts *facts, const struct evaluation *evaluation, size_t m,
                          struct news *news) {
   const struct config_service *service = facts->service;
   const struct config_member *member = &service->members[m];
-  for (size_t a = 0; a < member->address_count; a++) {
+  for (size_t a = 0; a < member->address_count && service->when_down == WHEN_DOWN_LAST; a++) {
     bool was_good = facts->members[m].addresses[a].latch.last_good;
     bool is_good = evaluate_next_latch(evaluation, m, a, was_good);
     if (is_good == was_good)
