@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#define LATENCY_TAIL 64u
+
 static unsigned index_of(uint64_t ns) {
   if (ns < LATENCY_STEPS)
     return (unsigned)ns;
@@ -41,7 +43,23 @@ static double share_us(const struct latency *latency, double share) {
   return (double)latency->most_ns / 1000;
 }
 
+/* The longest ones, so that those of several histograms can be put together. */
+static void print_tail(const struct latency *latency) {
+  const char *comma = "";
+  uint64_t printed = 0;
+  printf(",\"tail\":[");
+  for (unsigned i = LATENCY_OCTAVES * LATENCY_STEPS; i-- > 0 && printed < LATENCY_TAIL;) {
+    if (!latency->in[i])
+      continue;
+    printf("%s[%.1f,%llu]", comma, end_of(i) / 1000, (unsigned long long)latency->in[i]);
+    printed += latency->in[i];
+    comma = ",";
+  }
+  printf("]");
+}
+
 void latency_print(const struct latency *latency) {
   printf("\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,\"max_us\":%.1f", share_us(latency, 0.5),
          share_us(latency, 0.99), share_us(latency, 0.999), (double)latency->most_ns / 1000);
+  print_tail(latency);
 }

@@ -18,4 +18,5 @@ void latency_add(struct latency *latency, int64_t ns);
 void latency_fold(struct latency *sum, const struct latency *part);
 
 void latency_print(const struct latency *latency);
-/* Writes "p50_us":…,"p99_us":…,"p999_us":…,"max_us":… to standard output; the upper bounds of what was kept. */
+/* Writes "p50_us":…,"p99_us":…,"p999_us":…,"max_us":…,"tail":[[us,count],…] to standard output: upper bounds of what
+ * was kept, and at the end those of the 64 longest times or more. */

@@ -133,7 +133,7 @@ class Gslb(Server):
         return [self.daemon.processes()["dns"]["pid"]]
 
     def end(self):
-        status = self.daemon.stop()
+        status = self.daemon.stop(60)  # what it leaves on a busy disk may take its time
         problems = [line for line in self.daemon.log().splitlines() if " error " in line] + self.daemon.defects()
         self.daemon.discard()
         if status != 0 or problems:
