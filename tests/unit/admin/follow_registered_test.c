@@ -170,6 +170,7 @@ static void place_of_a_member_that_left_is_given_back(void **state) {
 
 static void latches_of_a_member_that_left_go_with_it(void **state) {
   struct scene *scene = *state;
+  scene->config->services[0].when_down = WHEN_DOWN_LAST;
   joined_lease(scene->house, "app.example.com", "r1", LEASE_LIVE, HEALTH_UP);
   joined_member(scene->house, "app.example.com", "r1");
   joined_lease(scene->house, "app.example.com", "r11", LEASE_LIVE, HEALTH_UP);
