@@ -361,7 +361,8 @@ static void agent_check_gives_weight_ceiling_and_self(void **state) {
 static void agent_check_that_fails_leaves_what_was_said(void **state) {
   struct scene *scene = *state;
   scene->source[0].type = SOURCE_AGENT_CHECK;
-  scene->source[0].timeout_ms = 500;
+  scene->source[0].timeout_ms = 50;
+  scene->source[0].interval_ms = 3600000; /* none but those asked for */
   listen_with(scene, "maint\n");
   take_config(scene);
   scene->source[0].send = "x";
