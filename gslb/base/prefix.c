@@ -51,10 +51,11 @@ const char *prefix_format(const struct prefix *prefix, char text[PREFIX_TEXT_SIZ
 bool prefix_contains(const struct prefix *prefix, const struct addr *addr) {
   if (prefix->family != addr->family)
     return false;
-  uint8_t bytes[16];
-  memcpy(bytes, addr->bytes, sizeof bytes);
-  prefix_mask(bytes, prefix->bits);
-  return memcmp(bytes, prefix->bytes, sizeof bytes) == 0;
+  size_t whole = prefix->bits / 8;
+  unsigned rest = prefix->bits % 8;
+  if (memcmp(addr->bytes, prefix->bytes, whole) != 0)
+    return false;
+  return rest == 0 || (addr->bytes[whole] ^ prefix->bytes[whole]) >> (8 - rest) == 0;
 }
 
 bool prefix_list_contains(const struct prefix *list, size_t count, const struct addr *addr) {

@@ -16,6 +16,7 @@
 #define SET_SIZE 8u
 #define SET_COUNT 8192u
 #define KEY_COUNT 5u
+#define EXEMPT_FEW 4u
 
 /* Credit: each millisecond earns responses_per_s, a response costs 1,000 for each worker. No division is needed, and
  * nothing is rounded away. A full bucket holds one second's responses (at least one). A response that is not given
@@ -133,14 +134,17 @@ enum rrl_verdict rrl_judge(struct rrl *rrl, const struct addr *client, enum rrl_
                            int64_t now_ms) {
   if (!rrl)
     return RRL_SEND;
+  bool is_short = rrl->exempt_count <= EXEMPT_FEW; /* then to ask costs less than the bucket, which is spared */
+  if (is_short && prefix_list_contains(rrl->exempt, rrl->exempt_count, client))
+    return RRL_SEND;
   struct bucket *bucket = find_bucket(rrl, hash_flow(rrl, client, kind, name_hash), now_ms);
   if (bucket->credit >= rrl->cost) {
     bucket->credit -= rrl->cost;
     /* a flood that spreads over many names is still one */
     return rrl_judge(rrl->total, client, kind, 0, now_ms);
   }
-  /* last, since few clients come so far and the list may be long */
-  if (prefix_list_contains(rrl->exempt, rrl->exempt_count, client))
+  /* last, since few clients come so far */
+  if (!is_short && prefix_list_contains(rrl->exempt, rrl->exempt_count, client))
     return RRL_SEND;
   int64_t credit = bucket->credit - rrl->cost / 2;
   bucket->credit = credit > rrl->debt ? credit : rrl->debt;
