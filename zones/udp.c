@@ -26,6 +26,9 @@
  * is fetched, in two steps (zones/image/find), those before them are answered. As many as a core fetches at once. */
 #define UDP_AHEAD 16
 
+/* Replies that go out together: the first ones of a large batch need not wait for the last. */
+#define UDP_SEND 32u
+
 struct udp_query {
   enum query_verdict verdict;
   struct query query;
@@ -33,20 +36,21 @@ struct udp_query {
 
 struct udp_slot {
   struct sockaddr_storage peer;
-  struct iovec in_part, out_part;
+  struct iovec in_part;
   _Alignas(struct cmsghdr) uint8_t control[UDP_CONTROL_SIZE];
 };
 
 struct udp {
   int fd;
   struct mmsghdr in[UDP_BATCH];
-  struct mmsghdr out[UDP_BATCH];
+  struct mmsghdr out[UDP_SEND];
+  struct iovec out_parts[UDP_SEND];
   struct udp_slot slots[UDP_BATCH];
   struct udp_query ahead[UDP_AHEAD]; /* by index modulo UDP_AHEAD */
   size_t payload;
   bool has_source;  /* control data tell the address that a datagram came to */
   uint8_t *queries; /* UDP_BATCH of UDP_QUERY_MOST bytes */
-  uint8_t *replies; /* UDP_BATCH of payload bytes */
+  uint8_t *replies; /* UDP_SEND of payload bytes */
 };
 
 /* Whether the kernel tells what address a datagram came to, as it has to on a socket that listens on all. */
@@ -68,12 +72,11 @@ struct udp *udp_new(int fd, size_t payload) {
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &pause, sizeof pause); /* without it the wait in poll is never reached */
   udp->has_source = tells_source(fd);
   udp->queries = mem_array(UDP_BATCH, UDP_QUERY_MOST);
-  udp->replies = mem_array(UDP_BATCH, payload);
+  udp->replies = mem_array(UDP_SEND, payload);
   udp->payload = payload;
   for (size_t i = 0; i < UDP_BATCH; i++) {
     struct udp_slot *slot = &udp->slots[i];
     slot->in_part = (struct iovec){.iov_base = udp->queries + i * UDP_QUERY_MOST, .iov_len = UDP_QUERY_MOST};
-    slot->out_part.iov_base = udp->replies + i * payload;
     udp->in[i].msg_hdr = (struct msghdr){.msg_name = &slot->peer,
                                          .msg_namelen = sizeof slot->peer,
                                          .msg_iov = &slot->in_part,
@@ -82,7 +85,10 @@ struct udp *udp_new(int fd, size_t payload) {
       udp->in[i].msg_hdr.msg_control = slot->control;
       udp->in[i].msg_hdr.msg_controllen = UDP_CONTROL_SIZE;
     }
-    udp->out[i].msg_hdr = (struct msghdr){.msg_iov = &slot->out_part, .msg_iovlen = 1};
+  }
+  for (size_t i = 0; i < UDP_SEND; i++) {
+    udp->out_parts[i].iov_base = udp->replies + i * payload;
+    udp->out[i].msg_hdr = (struct msghdr){.msg_iov = &udp->out_parts[i], .msg_iovlen = 1};
   }
   return udp;
 }
@@ -197,10 +203,14 @@ void udp_answer(struct udp *udp, int count, struct answerer *answerer, const str
       take_apart(udp, taken, book);
     for (; reached < taken && reached <= i + UDP_AHEAD / 2; reached++)
       reach_node(udp, reached, book);
-    struct iovec *reply = &udp->slots[ready].out_part;
+    struct iovec *reply = &udp->out_parts[ready];
     reply->iov_len = answer_datagram(udp, i, answerer, book, reply->iov_base);
     if (reply->iov_len)
       address_reply(&udp->out[ready++].msg_hdr, &udp->in[i].msg_hdr);
+    if (ready == UDP_SEND) {
+      send_batch(udp, ready, answerer);
+      ready = 0;
+    }
   }
   send_batch(udp, ready, answerer);
   for (int i = 0; i < count && udp->has_source; i++)
