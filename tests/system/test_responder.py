@@ -1,7 +1,7 @@
 """Point 6: the responder over UDP and TCP, IPv4 and IPv6."""
-import time
 import socket
 import struct
+import time
 import unittest
 
 import dns.edns
