@@ -341,6 +341,13 @@ static void config_reports_durations(void **state) {
   assert_reports("monitors: [{interval: 99ms}]\n", "F:1:23: interval is 99ms; it must be from 100ms to 1d");
 }
 
+static void config_bounds_the_threads_that_answer(void **state) {
+  (void)state;
+  assert_reports("server:\n  state: s\n  listen: [127.0.0.1@53, \"::1@53\", 127.0.0.2@53, 127.0.0.3@53]\n  workers: "
+                 "52\n",
+                 "F:4:12: 52 workers on 4 addresses are more than 256 threads: at most 51");
+}
+
 static void config_reports_the_control_listener(void **state) {
   (void)state;
   assert_reports("control: {listen: 0.0.0.0@8300}\n", "F:1:19: listen 0.0.0.0@8300 is not a loopback address; another "
@@ -528,6 +535,7 @@ int main(void) {
       cmocka_unit_test(config_reports_keys_that_are_wrong),
       cmocka_unit_test(config_reports_wrong_types),
       cmocka_unit_test(config_reports_durations),
+      cmocka_unit_test(config_bounds_the_threads_that_answer),
       cmocka_unit_test(config_reports_the_control_listener),
       cmocka_unit_test(config_reports_duplicates_with_the_first_place),
       cmocka_unit_test(config_reports_names_that_are_none),
