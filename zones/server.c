@@ -51,6 +51,7 @@ static bool start_workers(struct server *server, struct errbuf *err) {
   const struct config_server *config = &child->config->server;
   struct worker_options options = {
       .udp_payload = (uint16_t)config->udp_payload,
+      .has_udp_segmentation = config->has_udp_segmentation,
       .tcp_connections = config->tcp_connections,
       .tcp_per_client = config->tcp_per_client,
       .tcp_idle_ms = config->tcp_idle_ms,

@@ -26,9 +26,6 @@
  * is fetched, in two steps (zones/image/find), those before them are answered. As many as a core fetches at once. */
 #define UDP_AHEAD 16
 
-/* Replies that go out together: the first ones of a large batch need not wait for the last. */
-#define UDP_SEND 32u
-
 struct udp_query {
   enum query_verdict verdict;
   struct query query;
@@ -43,14 +40,12 @@ struct udp_slot {
 struct udp {
   int fd;
   struct mmsghdr in[UDP_BATCH];
-  struct mmsghdr out[UDP_SEND];
-  struct iovec out_parts[UDP_SEND];
   struct udp_slot slots[UDP_BATCH];
   struct udp_query ahead[UDP_AHEAD]; /* by index modulo UDP_AHEAD */
   size_t payload;
   bool has_source;  /* control data tell the address that a datagram came to */
   uint8_t *queries; /* UDP_BATCH of UDP_QUERY_MOST bytes */
-  uint8_t *replies; /* UDP_SEND of payload bytes */
+  struct udp_replies *replies;
 };
 
 /* Whether the kernel tells what address a datagram came to, as it has to on a socket that listens on all. */
@@ -65,14 +60,14 @@ static bool tells_source(int fd) {
   return v4 || v6;
 }
 
-struct udp *udp_new(int fd, size_t payload) {
+struct udp *udp_new(int fd, size_t payload, bool may_segment) {
   struct udp *udp = mem_alloc(sizeof *udp);
   udp->fd = fd;
   struct timeval pause = {.tv_usec = UDP_PAUSE_US};
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &pause, sizeof pause); /* without it the wait in poll is never reached */
   udp->has_source = tells_source(fd);
   udp->queries = mem_array(UDP_BATCH, UDP_QUERY_MOST);
-  udp->replies = mem_array(UDP_SEND, payload);
+  udp->replies = udp_replies_new(fd, payload, may_segment);
   udp->payload = payload;
   for (size_t i = 0; i < UDP_BATCH; i++) {
     struct udp_slot *slot = &udp->slots[i];
@@ -86,10 +81,6 @@ struct udp *udp_new(int fd, size_t payload) {
       udp->in[i].msg_hdr.msg_controllen = UDP_CONTROL_SIZE;
     }
   }
-  for (size_t i = 0; i < UDP_SEND; i++) {
-    udp->out_parts[i].iov_base = udp->replies + i * payload;
-    udp->out[i].msg_hdr = (struct msghdr){.msg_iov = &udp->out_parts[i], .msg_iovlen = 1};
-  }
   return udp;
 }
 
@@ -97,7 +88,7 @@ void udp_free(struct udp *udp) {
   if (!udp)
     return;
   free(udp->queries);
-  free(udp->replies);
+  udp_replies_free(udp->replies);
   free(udp);
 }
 
@@ -161,31 +152,6 @@ static size_t answer_datagram(struct udp *udp, int index, struct answerer *answe
   return answer_query(answerer, book, query, &client, reply, udp->payload);
 }
 
-/* To where the query came from. The name's size needs no reset: all peers of a socket are of one family. */
-static void address_reply(struct msghdr *out, struct msghdr *in) {
-  out->msg_name = in->msg_name;
-  out->msg_namelen = in->msg_namelen;
-  if (in->msg_controllen)
-    keep_source_address(in);
-  out->msg_control = in->msg_control;
-  out->msg_controllen = in->msg_controllen;
-}
-
-static void send_batch(struct udp *udp, unsigned count, struct answerer *answerer) {
-  unsigned sent = 0;
-  while (sent < count) {
-    int done = sendmmsg(udp->fd, udp->out + sent, count - sent, MSG_DONTWAIT);
-    if (done > 0) {
-      sent += (unsigned)done;
-      continue;
-    }
-    if (done < 0 && errno == EINTR)
-      continue;
-    board_count(answerer->board, BOARD_SEND_FAILED); /* this one cannot be sent; the next may */
-    sent++;
-  }
-}
-
 int udp_receive(struct udp *udp) {
   int count = recvmmsg(udp->fd, udp->in, UDP_BATCH, MSG_WAITFORONE, NULL);
   if (count >= 0 || errno != EAGAIN)
@@ -195,7 +161,6 @@ int udp_receive(struct udp *udp) {
 }
 
 void udp_answer(struct udp *udp, int count, struct answerer *answerer, const struct book *book) {
-  unsigned ready = 0;
   int taken = 0, reached = 0;
   answerer->now_ms = mono_now_ms();
   for (int i = 0; i < count; i++) {
@@ -203,16 +168,15 @@ void udp_answer(struct udp *udp, int count, struct answerer *answerer, const str
       take_apart(udp, taken, book);
     for (; reached < taken && reached <= i + UDP_AHEAD / 2; reached++)
       reach_node(udp, reached, book);
-    struct iovec *reply = &udp->out_parts[ready];
-    reply->iov_len = answer_datagram(udp, i, answerer, book, reply->iov_base);
-    if (reply->iov_len)
-      address_reply(&udp->out[ready++].msg_hdr, &udp->in[i].msg_hdr);
-    if (ready == UDP_SEND) {
-      send_batch(udp, ready, answerer);
-      ready = 0;
-    }
+    size_t size = answer_datagram(udp, i, answerer, book, udp_replies_room(udp->replies));
+    struct msghdr *query = &udp->in[i].msg_hdr;
+    if (size && query->msg_controllen)
+      keep_source_address(query);
+    if (size)
+      udp_replies_add(udp->replies, query, size);
   }
-  send_batch(udp, ready, answerer);
+  for (unsigned failed = udp_replies_send(udp->replies); failed; failed--)
+    board_count(answerer->board, BOARD_SEND_FAILED);
   for (int i = 0; i < count && udp->has_source; i++)
     udp->in[i].msg_hdr.msg_controllen = UDP_CONTROL_SIZE;
 }

@@ -7,13 +7,14 @@
 #include <stddef.h>
 
 #include "zones/answer/answer.h"
+#include "zones/udp_replies.h"
 
-#define UDP_BATCH 64
+#define UDP_BATCH ((int)UDP_REPLIES_MOST)
 
 struct udp;
 
-struct udp *udp_new(int fd, size_t payload);
-/* fd: a blocking socket; borrowed. payload: the largest reply in bytes. */
+struct udp *udp_new(int fd, size_t payload, bool may_segment);
+/* fd: a blocking socket; borrowed. payload: the largest reply in bytes. may_segment: see zones/udp_replies. */
 void udp_free(struct udp *udp);
 
 int udp_receive(struct udp *udp);

@@ -134,7 +134,7 @@ static bool catch_wake_signal(void) {
 
 static void open_udp(struct worker *worker) {
   const struct worker_options *options = &worker->options;
-  worker->udp = udp_new(options->udp, options->udp_payload);
+  worker->udp = udp_new(options->udp, options->udp_payload, options->has_udp_segmentation);
   worker->answerer.rrl = rrl_new(options->rate_limit, options->sharers, options->secret);
 }
 

@@ -19,6 +19,7 @@ struct worker_options {
   const int *listeners; /* non-blocking; borrowed for the worker's life, as the socket is */
   size_t listener_count;
   uint16_t udp_payload;
+  bool has_udp_segmentation; /* see zones/udp_replies */
   uint32_t tcp_connections;
   uint32_t tcp_per_client;
   int64_t tcp_idle_ms;

@@ -130,9 +130,10 @@ static bool is_same_limit(const struct config_rate_limit *a, const struct config
 
 /* What the dns child fixes when it starts its workers. */
 static bool fits_dns(const struct config_server *a, const struct config_server *b) {
-  return a->udp_payload == b->udp_payload && a->has_cpu_affinity == b->has_cpu_affinity &&
-         a->tcp_connections == b->tcp_connections && a->tcp_per_client == b->tcp_per_client &&
-         a->tcp_idle_ms == b->tcp_idle_ms && is_same_limit(&a->rate_limit, &b->rate_limit);
+  return a->udp_payload == b->udp_payload && a->has_udp_segmentation == b->has_udp_segmentation &&
+         a->has_cpu_affinity == b->has_cpu_affinity && a->tcp_connections == b->tcp_connections &&
+         a->tcp_per_client == b->tcp_per_client && a->tcp_idle_ms == b->tcp_idle_ms &&
+         is_same_limit(&a->rate_limit, &b->rate_limit);
 }
 
 static bool is_same_text(const char *a, const char *b) {

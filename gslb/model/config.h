@@ -58,11 +58,12 @@ struct config_server {
   struct addr *listen;  /* with ports */
   size_t listen_count;
   uint32_t workers;
-  bool has_cpu_affinity;    /* each worker keeps to its processors, and gets the datagrams that arrive there */
-  uint32_t busy_poll_us;    /* how long a receive looks at the network card before it sleeps; 0: not at all */
-  uint32_t udp_payload;     /* bytes, both ways */
-  uint32_t tcp_connections; /* a worker */
-  uint32_t tcp_per_client;  /* connections of one client address, a worker */
+  bool has_cpu_affinity;     /* each worker keeps to its processors, and gets the datagrams that arrive there */
+  uint32_t busy_poll_us;     /* how long a receive looks at the network card before it sleeps; 0: not at all */
+  uint32_t udp_payload;      /* bytes, both ways */
+  bool has_udp_segmentation; /* answers of one size to one port leave as one train */
+  uint32_t tcp_connections;  /* a worker */
+  uint32_t tcp_per_client;   /* connections of one client address, a worker */
   int64_t tcp_idle_ms;
   const char *nsid;          /* RFC 5001; default: identity; NULL: none is given */
   const char *version;       /* answer to version.bind; NULL: refused */

@@ -178,6 +178,13 @@ static const struct schema_row server_rows[] = {
      .unit = "bytes",
      .standard = "1232",
      .help = "Largest UDP message that is sent or announced by EDNS."},
+    {.key = "udp_segmentation",
+     .kind = SCHEMA_BOOL,
+     ONE(struct config_server, has_udp_segmentation),
+     .standard = "true",
+     .help = "Whether answers of one size that go to one port of a client at the same time are handed to the kernel as "
+             "one train (UDP_SEGMENT). Where the kernel or the network card cannot part it, they leave one by one. For "
+             "cards that claim to and do it wrong: false."},
     {.key = "nsid",
      .kind = SCHEMA_CUSTOM,
      ONE(struct config_server, nsid),

@@ -1,4 +1,6 @@
 """Point 6: the responder over UDP and TCP, IPv4 and IPv6."""
+import os
+import signal
 import socket
 import struct
 import time
@@ -205,6 +207,53 @@ class Responder(Case):
             self.gslbd.ask("example.net", tcp=True)
         after = counted()
         self.assertEqual({name: after[name] - before[name] for name in before}, {name: 5 for name in before})
+
+
+class Trains(Case):
+    """Answers that leave together; a socket with UDP_GRO sees what came as one."""
+
+    UDP_GRO = 104
+    COUNT = 16
+
+    def sizes(self, daemon):
+        """The sizes of what comes back for so many equal queries from one port that were answered together, and that of
+        one answer."""
+        query = dns.message.make_query("static.example.com", "A").to_wire()
+        dns_pid = daemon.processes()["dns"]["pid"]
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(5)
+            sock.connect((daemon.host, daemon.port))
+            sock.send(query)
+            single = len(sock.recv(65535))
+            sock.setsockopt(socket.IPPROTO_UDP, self.UDP_GRO, 1)
+            os.kill(dns_pid, signal.SIGSTOP)
+            try:
+                for _ in range(self.COUNT):
+                    sock.send(query)
+            finally:
+                os.kill(dns_pid, signal.SIGCONT)
+            sizes = []
+            while sum(sizes) < self.COUNT * single:
+                pieces = sock.recv(65535)
+                sizes.append(len(pieces))
+                for at in range(0, len(pieces), single):
+                    self.assertEqual(data(dns.message.from_wire(pieces[at:at + single]).answer, "A"), ["192.0.2.80"])
+        return sizes, single
+
+    def test_answers_to_one_port_leave_as_one_train(self):
+        sizes, single = self.sizes(self.start(workers=1))
+        # the first query may have been taken by itself
+        self.assertGreaterEqual(max(sizes), (self.COUNT - 2) * single)
+
+    def test_trains_can_be_turned_off(self):
+        daemon = self.start(workers=1, server={"udp_segmentation": False})
+        sizes, single = self.sizes(daemon)
+        self.assertEqual(sizes, [single] * self.COUNT)
+        daemon.server["udp_segmentation"] = True
+        daemon.write_config()
+        self.assertEqual(daemon.ctl("reload").returncode, 0)
+        sizes, single = self.sizes(daemon)
+        self.assertGreaterEqual(max(sizes), (self.COUNT - 2) * single)
 
 
 class Limits(Case):
