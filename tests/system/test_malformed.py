@@ -303,8 +303,9 @@ class Malformed(Case):
                     packet = ident + packet[2:] if len(packet) >= 12 else packet
                     group[ident] = (kind, packet)
                     sock.send(packet)
-                # a good one behind them tells when they have been read by that worker
-                marker = dns.message.make_query("static.example.com", "A", id=0xFFFF).to_wire()
+                # a good one behind them tells when they have been read by that worker; of a size of its own, since
+                # replies of one size leave together
+                marker = dns.message.make_query("behind." + "x" * 61 + ".static.example.com", "A", id=0xFFFF).to_wire()
                 sock.send(marker)
                 sock.settimeout(5)
                 while (reply := sock.recv(65535))[:2] != b"\xff\xff":
