@@ -6,7 +6,7 @@
  *            [--sockets N] [--edns SIZE] [--dnssec] [--subnets FILE] [--queries N] [--seed N] [--interval S]
  *            [--sample FILE --sample-every N] [--watch ADDRESS] [--pause US]
  *
- * Closed loop: N queries are under way, and each response makes room for the next query; latency counts from the
+ * Closed loop: N queries (128) are under way, and each response makes room for the next query; latency counts from the
  * sending. Open loop: latency counts from when a query was to be sent, so a server that stalls is charged with all that
  * waited. A query without a response for a second is lost. What was sent during the warm-up is not counted. FILEs: see
  * dns_queries.h. --interval prints a line for each so many seconds, by the time of the response, before the last line
@@ -463,7 +463,7 @@ int main(int argc, char **argv) {
   if (!load)
     fail("memory");
   load->seconds = 2;
-  load->window = 256;
+  load->window = 128; /* not more than the 166 datagrams that a socket's receive buffer holds by default */
   load->sockets = 4;
   load->sample_every = 1000;
   load->plan.count = 65536;
