@@ -1,14 +1,16 @@
 /* tests/bench/probe_targets.c
- * The targets of tests/bench/probes: answers HTTP requests with 200 on many loopback addresses at one port, and keeps
+ * The targets of the benches' probes: answers HTTP requests with 200 on many loopback addresses at one port, and keeps
  * account of when they came to each address.
  *
  *   probe_targets BASE PORT COUNT INTERVAL_MS HANG_EVERY
  *
  * The addresses are the COUNT that follow BASE (127.x.y.z). Of every HANG_EVERY one takes requests and never answers
- * (0: none does). A line on standard input asks: "mark" begins the account anew, and "tell" prints it as one JSON
+ * (0: none does). Lines on standard input ask: "mark" begins the account anew, and "tell" prints it as one JSON
  * object: of the first and the second half of the addresses, how long after INTERVAL_MS since the one before
  * connections came. After "turn" each answer is another one than its address gave before (200, 503), until "hold";
- * "turned" counts them. Clients close their connections. Ends with standard input. One thread. */
+ * "turned" counts them. "fail N" has the N-th address, from 0, answer 503 until "mend N"; "failed N" prints when
+ * (CLOCK_MONOTONIC) it first did so since, 0 for not yet. Clients close their connections. Ends with standard input.
+ * One thread. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -26,13 +28,15 @@
 #define BACKLOG 4096
 #define EVENTS 256
 #define REQUEST_MOST 4096
+#define HEARD_MOST 4096
 
 enum group { GROUP_FIRST, GROUP_SECOND, GROUP_HANGING, GROUPS };
 
 static const char *const group_names[GROUPS] = {"first", "second", "hanging"};
 
 struct target {
-  int64_t last_us; /* when a connection came; 0: never */
+  int64_t last_us;   /* when a connection came; 0: never */
+  int64_t failed_us; /* when it first answered 503 after it was told to; 0: not yet */
   bool fails;
   enum group group;
 };
@@ -53,6 +57,8 @@ struct server {
   uint64_t turned;
   struct account accounts[GROUPS];
   int64_t marked_us;
+  char heard[HEARD_MOST]; /* what came of a line that has no end yet */
+  size_t heard_size;
   uint32_t of_descriptor[DESCRIPTORS_MOST]; /* the target that a connection goes to */
 };
 
@@ -110,18 +116,63 @@ static void mark(struct server *server) {
   server->marked_us = now_us();
 }
 
+static long read_number(const char *text, long most) {
+  char *end;
+  errno = 0;
+  long number = strtol(text, &end, 10);
+  if (errno || *end || end == text || number < 0 || number > most)
+    fail(text);
+  return number;
+}
+
+/* A word about one target. */
+static void tend(struct server *server, const char *word, const char *number) {
+  struct target *target = &server->targets[read_number(number, (long)server->count - 1)];
+  if (strcmp(word, "failed") == 0) {
+    printf("{\"failed_s\":%.6f}\n", (double)target->failed_us / 1e6);
+    fflush(stdout);
+    return;
+  }
+  target->fails = strcmp(word, "fail") == 0;
+  if (!target->fails && strcmp(word, "mend") != 0)
+    fail(word);
+  target->failed_us = 0;
+}
+
+static void obey(struct server *server, char *line) {
+  char *space = strchr(line, ' ');
+  if (space) {
+    *space = '\0';
+    tend(server, line, space + 1);
+  } else if (strcmp(line, "mark") == 0) {
+    mark(server);
+  } else if (strcmp(line, "tell") == 0) {
+    tell(server);
+  } else {
+    server->turns = strcmp(line, "turn") == 0;
+    if (!server->turns && strcmp(line, "hold") != 0)
+      fail(line);
+  }
+}
+
 /* False: nobody asks any more. */
 static bool hear(struct server *server) {
-  char line[64];
-  ssize_t size = read(STDIN_FILENO, line, sizeof line);
+  ssize_t size = read(STDIN_FILENO, server->heard + server->heard_size, sizeof server->heard - server->heard_size);
   if (size <= 0)
     return false;
-  if (line[0] == 'm')
-    mark(server);
-  else if (strncmp(line, "tell", 4) == 0)
-    tell(server);
-  else
-    server->turns = strncmp(line, "turn", 4) == 0;
+  server->heard_size += (size_t)size;
+  char *line = server->heard, *end;
+  size_t left = server->heard_size;
+  while ((end = memchr(line, '\n', left))) {
+    *end = '\0';
+    left -= (size_t)(end + 1 - line);
+    obey(server, line);
+    line = end + 1;
+  }
+  memmove(server->heard, line, left);
+  server->heard_size = left;
+  if (left == sizeof server->heard)
+    fail("a line without an end");
   return true;
 }
 
@@ -161,6 +212,8 @@ static void serve(struct server *server, int fd) {
     target->fails = !target->fails;
     server->turned++;
   }
+  if (target->fails && !target->failed_us)
+    target->failed_us = now_us();
   const char *answer = answers[target->fails];
   if (send(fd, answer, strlen(answer), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
     close(fd);
@@ -196,15 +249,6 @@ static int open_listener(uint16_t port) {
       bind(fd, (struct sockaddr *)&any, sizeof any) != 0 || listen(fd, BACKLOG) != 0)
     fail("listen");
   return fd;
-}
-
-static long read_number(const char *text, long most) {
-  char *end;
-  errno = 0;
-  long number = strtol(text, &end, 10);
-  if (errno || *end || end == text || number < 0 || number > most)
-    fail(text);
-  return number;
 }
 
 static void set_targets(struct server *server, uint32_t hang_every) {
