@@ -1,10 +1,7 @@
 """What every server of a bench is given, and what clients ask for."""
-import http.server
 import ipaddress
-import threading
-import time
 
-from tests.system.harness import addresses, free_port
+from tests.bench.answering.targets import Targets
 
 ZONE = "bench.example"
 NEAR_ZONE = "near.example"
@@ -12,6 +9,7 @@ WEIGHTS = 10, 20, 30, 40, 10, 20, 30, 40
 FIRST_HOST = int(ipaddress.IPv4Address("100.64.0.0"))
 FIRST_NETWORK = int(ipaddress.IPv4Address("10.0.0.0"))
 TTL = 60
+PROBED_S = 2
 SRV_PORT = 8080
 
 MIX = f"""70 www.{ZONE} A
@@ -28,52 +26,34 @@ SUBNETS = "10.0.0.0/14 24\n"
 
 
 class Member:
-    def __init__(self, number, weight):
-        self.name, self.weight = f"m{number}", weight
-        self.v4, self.v6 = addresses.take(), f"2001:db8::{number}"
+    """One that is probed at its address; from fail() to mend() it fails."""
+
+    def __init__(self, number, weight, targets):
+        self.name, self.weight, self.index, self.targets = f"m{number}", weight, number - 1, targets
+        self.v4, self.v6 = targets.address(self.index), f"2001:db8::{number}"
         self.site = f"site{number}"
-        self.is_well = True
-        self.failed_at = None  # time.monotonic() when it first said so
 
+    def fail(self):
+        self.targets.fail(self.index)
 
-class Health(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+    def failed_at(self):
+        """time.monotonic() when it first said so; None before."""
+        return self.targets.failed_at(self.index)
 
-    def do_GET(self):
-        member = self.server.member
-        if not member.is_well and member.failed_at is None:
-            member.failed_at = time.monotonic()
-        self.send_response(200 if member.is_well else 503)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
+    def mend(self):
+        self.targets.mend(self.index)
 
 
 class Content:
     """`hosts` static names, one balanced name and its SRV records, and one that is answered by the client's network.
-    `members` are probed by HTTP at `port`, path /health, once start_members was called; set is_well of one to change
-    what it says."""
+    `members` are probed by HTTP at `port`, path /health, each PROBED_S where nothing else is said; they answer from
+    targets.start() to targets.end()."""
 
     def __init__(self, hosts=1000, networks=1024):
-        self.members = [Member(number, weight) for number, weight in enumerate(WEIGHTS, 1)]
-        self.port = free_port(*(member.v4 for member in self.members))
+        self.targets = Targets(len(WEIGHTS), PROBED_S * 1000)
+        self.members = [Member(number, weight, self.targets) for number, weight in enumerate(WEIGHTS, 1)]
+        self.port = self.targets.port
         self.hosts, self.networks = hosts, networks
-        self.servers = []
-
-    def start_members(self):
-        for member in self.members:
-            server = http.server.ThreadingHTTPServer((member.v4, self.port), Health)
-            server.daemon_threads, server.member = True, member
-            threading.Thread(target=server.serve_forever, daemon=True).start()
-            self.servers.append(server)
-
-    def end_members(self):
-        for server in self.servers:
-            server.shutdown()
-            server.server_close()
-        self.servers = []
 
     @staticmethod
     def host_address(number):

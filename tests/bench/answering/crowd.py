@@ -1,53 +1,17 @@
 """Many services with many members, all probed by HTTP: gslbd and the targets of its probes.
 
 Each address is that of a member in ten services, as where machines run several services: one probe feeds ten members. The
-targets answer 200, or, from turn() to hold(), each time another code than before: then each probe changes the health of ten
+targets answer 200, or, while they turn, each time another code than before: then each probe changes the health of ten
 members.
 """
 import json
-import random
-import socket
-import subprocess
 
 from tests.bench.answering import machine
 from tests.bench.answering.content import SRV_PORT, WEIGHTS, ZONE
+from tests.bench.answering.targets import Targets
 from tests.system import harness
-from tests.system.harness import end_process, free_port
 
-TARGETS = harness.BUILD / "bench/probe_targets"
 SHARED = 10
-
-
-class Targets:
-    def __init__(self, count, interval_ms):
-        self.base = (127 << 24) + (random.randint(16, 250) << 16) + 1
-        self.count, self.port = count, free_port("127.0.0.1")
-        self.process = subprocess.Popen([TARGETS, self.address(0), str(self.port), str(count), str(interval_ms), "0"],
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.line()
-
-    def address(self, index):
-        return socket.inet_ntoa((self.base + index).to_bytes(4, "big"))
-
-    def line(self):
-        text = self.process.stdout.readline()
-        if not text:
-            raise RuntimeError(f"the targets ended with {self.process.wait()}")
-        return json.loads(text)
-
-    def say(self, word):
-        self.process.stdin.write(word + "\n")
-        self.process.stdin.flush()
-
-    def turned(self):
-        """Answers that were others than the ones before, so far."""
-        self.say("tell")
-        return self.line()["turned"]
-
-    def end(self):
-        end_process(self.process)
-        self.process.stdin.close()
-        self.process.stdout.close()
 
 
 class Daemon(harness.Gslbd):
@@ -64,7 +28,7 @@ class Crowd:
         members = len(WEIGHTS)
         self.services, groups = services, max(1, services // SHARED)
         interval_ms = max(100, groups * members * SHARED * 1000 // changes_per_s)
-        self.targets = Targets(groups * members, interval_ms)
+        self.targets = Targets(groups * members, interval_ms).start()
         monitor = {"type": "http", "path": "/health", "host": f"www.{ZONE}", "rise": 1, "fall": 1}
         monitors = [{"name": "crowd", **monitor, "port": self.targets.port, "interval": f"{interval_ms}ms",
                      "timeout": f"{min(2000, interval_ms)}ms", "starts_as": "up"}]

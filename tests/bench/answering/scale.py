@@ -11,6 +11,7 @@ from tests.bench.answering import crowd, many, machine, peers, zone_text
 from tests.bench.answering.content import ZONE
 from tests.bench.answering.load import spread
 from tests.bench.answering.table import between, table
+from tests.bench.answering.targets import Targets
 from tests.system.harness import eventually
 
 # sizes: how many names, and for how long queries are sent while they are read again
@@ -206,7 +207,7 @@ class ManyServices(peers.Gslb):
 
     def __init__(self, content, count):
         groups = max(1, count // crowd.SHARED)
-        self.targets = crowd.Targets(groups * MEMBERS, 600_000)
+        self.targets = Targets(groups * MEMBERS, 600_000).start()
 
         def change(extra):
             extra["monitors"].append({"name": "still", "type": "tcp", "port": self.targets.port, "interval": "600s"})
