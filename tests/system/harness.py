@@ -204,6 +204,8 @@ class Dumper(yaml.SafeDumper):
 class Gslbd:
     """One gslbd with its directory. `extra` holds the monitors, services, sites of the configuration."""
 
+    process_group = None  # 0: one of its own
+
     def __init__(self, extra=None, zone=ZONE, zones=None, build=None, v6=False, server=None, workers=2):
         self.build = Path(build or BUILD)
         self.directory = Path(tempfile.mkdtemp(prefix="gslb-test-"))
@@ -260,7 +262,7 @@ class Gslbd:
             self.process = subprocess.Popen(
                 [self.build / "gslbd", "--config", self.config_path],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
-                env={**os.environ, **self.environment},
+                env={**os.environ, **self.environment}, process_group=self.process_group,
             )
         if ready:
             eventually(self.is_ready, deadline_s, "gslbd is ready")

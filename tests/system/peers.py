@@ -30,9 +30,11 @@ class Peer:
         new.replace(path)
         return path
 
-    def run(self, *command):
+    def run(self, *command, **options):
+        """The options are those of Popen."""
         with open(self.directory / "log", "ab") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory)
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory,
+                                            **options)
 
     def log(self):
         return (self.directory / "log").read_text(errors="replace")
