@@ -14,7 +14,7 @@ from tests.bench.answering.crowd import SHARED, Crowd
 from tests.bench.answering.load import spread
 from tests.bench.answering.table import between, table
 
-FULL = {"services": 10_000, "changes": 1000, "rounds": 5, "seconds": 2.0, "settle_s": 5}
+FULL = {"services": 10_000, "changes": 1000, "rounds": 5, "seconds": 2.0, "settle_s": 3}
 QUICK = {"services": 200, "changes": 200, "rounds": 1, "seconds": 0.5, "settle_s": 1}
 SHARE = 0.8
 PAUSE_US = 50

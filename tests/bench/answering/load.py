@@ -12,6 +12,7 @@ from tests.system import harness
 
 PROGRAM = harness.ROOT / "build/bench/dns_load"
 DNSPERF = "/usr/bin/dnsperf"
+UNDER_WAY = 128  # as dns_load has it
 
 
 class Context:
@@ -43,9 +44,9 @@ class Context:
 
     # loads
 
-    def start_load(self, server, mix, seconds, **options):
+    def start_load(self, server, mix, seconds, processor=None, **options):
         """dns_load in the background, as a Popen for finish_load. `mix` is the text of a mix (see dns_queries.h); options
-        are those of dns_load with _ for -, `subnets` as text."""
+        are those of dns_load with _ for -, `subnets` as text. On the processor of clients, where no other one is given."""
         arguments = [PROGRAM, "--server", server.host, "--port", server.port, "--seconds", seconds,
                      "--mix", self.file(mix)]
         if options.get("subnets"):
@@ -56,7 +57,7 @@ class Context:
             elif value is not None and value is not False:
                 arguments += ["--" + name.replace("_", "-"), value]
         process = subprocess.Popen(list(map(str, arguments)), stdout=subprocess.PIPE, text=True)
-        machine.pin([process.pid], self.client_processor)
+        machine.pin([process.pid], self.client_processor if processor is None else processor)
         machine.prefer([process.pid])
         return process
 
@@ -69,14 +70,16 @@ class Context:
         return [json.loads(line) for line in text.splitlines()]
 
     def run_load(self, server, mix, seconds, warm_up=0.2, **options):
-        """The account of dns_load for all, with `user_s` and `system_s` of the server's processes over the whole run,
-        `answered`: what it answered in that time, and `took_s`: how long queries were sent."""
+        """The account of dns_load for all, with `run_s`: processor time of the server's processes over the whole run,
+        `answered`: what it answered in that time, `took_s`: how long queries were sent, and `parts`: the accounts of all
+        whole intervals."""
         pids = server.pids()
-        before = machine.cpu_s(pids)
+        before = machine.run_s(pids)
         process = self.start_load(server, mix, seconds, warm_up=warm_up, **options)
-        account = self.finish_load(process)[-1]
-        account["user_s"], account["system_s"] = (after - earlier for after, earlier in zip(machine.cpu_s(pids), before))
+        *parts, account = self.finish_load(process)
+        account["run_s"] = machine.run_s(pids) - before
         account["answered"], account["took_s"] = account["answered_in_all"], warm_up + seconds
+        account["parts"] = [part for part in parts if part["received"] and part["seconds"] > 0.9 * options["interval"]]
         return account
 
     def run_dnsperf(self, server, questions, seconds):
@@ -84,7 +87,7 @@ class Context:
         if not Path(DNSPERF).exists():
             return None
         command = [DNSPERF, "-s", server.host, "-p", server.port, "-d", self.file(questions), "-l", seconds,
-                   "-c", 4, "-T", 1, "-q", 256, "-e"]
+                   "-c", 4, "-T", 1, "-q", UNDER_WAY, "-e"]
         process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         machine.pin([process.pid], self.client_processor)
         machine.prefer([process.pid])
@@ -106,6 +109,14 @@ def build_clients():
 def spread(values):
     """(median, least, greatest)"""
     return statistics.median(values), min(values), max(values)
+
+
+def quartiles(values):
+    """(a quarter is below, a quarter above)"""
+    if len(values) < 2:
+        return values[0], values[0]
+    lower, _, upper = statistics.quantiles(values, n=4, method="inclusive")
+    return lower, upper
 
 
 def stop_after(seconds, what):

@@ -1,4 +1,5 @@
 """Processors, priority, processor time and system calls of processes."""
+import collections
 import contextlib
 import datetime
 import os
@@ -7,7 +8,8 @@ import re
 import subprocess
 from pathlib import Path
 
-TICKS = os.sysconf("SC_CLK_TCK")
+SAMPLE_NS = 100_000
+SAMPLES_LEAST = 500
 
 
 def two_processors():
@@ -55,7 +57,7 @@ def prefer(pids):
 
 
 def threads_s(ids):
-    """(seconds that these threads ran, that they waited for their processor); finer than cpu_s."""
+    """(seconds that these threads ran, that they waited for their processor), to the ns."""
     rows = [Path(f"/proc/{task}/schedstat").read_text().split() for task in ids]
     return sum(int(row[0]) for row in rows) / 1e9, sum(int(row[1]) for row in rows) / 1e9
 
@@ -63,7 +65,7 @@ def threads_s(ids):
 @contextlib.contextmanager
 def session_preferred():
     """Where the kernel groups processes by session, priorities hold within a session only; so this one is preferred, too.
-    So is this process, which answers probes."""
+    So is this process, and what it starts from then on."""
     group = Path("/proc/self/autogroup")
     before = None
     with contextlib.suppress(OSError):
@@ -78,13 +80,9 @@ def session_preferred():
                 group.write_text(before)
 
 
-def cpu_s(pids):
-    """(user, system) seconds of all threads, those that ended too."""
-    user = system = 0
-    for pid in pids:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        user, system = user + int(fields[11]), system + int(fields[12])
-    return user / TICKS, system / TICKS
+def run_s(pids):
+    """Processor time of all threads that there are, in seconds."""
+    return threads_s([task for pid in pids for task in tasks(pid)])[0]
 
 
 def memory_mb(pids):
@@ -108,6 +106,24 @@ def system_calls(pids, seconds):
     calls = re.search(r"^\s*([\d,]+)\s+raw_syscalls:sys_enter", result.stderr, re.MULTILINE)
     took = re.search(r"^\s*([\d.]+) seconds time elapsed", result.stderr, re.MULTILINE)
     return int(calls.group(1).replace(",", "")) / float(took.group(1)) if calls and took else None
+
+
+def user_share(pids, seconds, directory):
+    """Which part of their processor time the processes spend outside the kernel, sampled over about so many seconds; None where
+    perf is missing, not allowed, or saw too little. What the kernel itself tells is counted by the clock's ticks, of which there
+    are 250 a second. Sleeps meanwhile."""
+    data = Path(directory) / "perf.data"
+    record = ["perf", "record", "-q", "-B", "-N", "-e", "cpu-clock", "-c", str(SAMPLE_NS), "-p", ",".join(map(str, pids)),
+              "-o", str(data), "--", "sleep", str(seconds)]
+    try:
+        if subprocess.run(record, capture_output=True, check=False).returncode != 0:
+            return None
+    except FileNotFoundError:
+        return None
+    shown = subprocess.run(["perf", "script", "-i", str(data), "-F", "misc"], capture_output=True, text=True, check=False)
+    modes = collections.Counter(shown.stdout.split())
+    count = modes["U"] + modes["K"]
+    return modes["U"] / count if count >= SAMPLES_LEAST else None
 
 
 def describe():

@@ -5,27 +5,39 @@
     start()      writes the configuration, starts it, waits until it answers as meant; returns self
     pids()       the processes that answer
     all_pids()   with those that help them
+    suspend()    stops all its processes in one moment, until
+    resume()
+    is_up()      it answers
+    has_members_up()   it holds all members up, where it probes them
     end()
     version()    the number of what is installed, "" when it is not
     is_installed()
 
 Only loopback addresses, free ports, fresh directories; nothing of the system's own services."""
+import contextlib
+import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
 import yaml
 
 from tests.bench.answering import machine
-from tests.bench.answering.content import NEAR_ZONE, SRV_PORT, TTL, ZONE
+from tests.bench.answering.content import NEAR_ZONE, PROBED_S, SRV_PORT, TTL, ZONE
 from tests.system import harness
 from tests.system.harness import eventually
 from tests.system.peers import Peer
 
 
+STOOD_STILL = "this machine stood still"  # what gslb says of probes that were under way while it was suspended
+
+
 class Server(Peer):
-    """`workloads`: what of content.py it can be asked for: mix, balanced, static, near."""
+    """`workloads`: what of content.py it can be asked for: mix, balanced, static, near. Each is a process group of its own.
+    One whose parent dies while its processes are stopped is continued by the kernel, so none stays behind stopped."""
 
     kind = ""
     program = ""
@@ -35,6 +47,7 @@ class Server(Peer):
     def __init__(self, content, name=None):
         super().__init__()
         self.content, self.name = content, name or self.kind
+        self.is_suspended = False
 
     @classmethod
     def is_installed(cls):
@@ -68,6 +81,26 @@ class Server(Peer):
     def pids(self):
         return self.all_pids()
 
+    def run(self, *command, **options):
+        super().run(*command, process_group=0, **options)
+
+    def suspend(self):
+        self.is_suspended = True
+        os.killpg(self.process.pid, signal.SIGSTOP)
+
+    def resume(self):
+        if self.is_suspended:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGCONT)
+            self.is_suspended = False
+
+    def has_members_up(self):
+        return True
+
+    def end(self):
+        self.resume()
+        super().end()
+
 
 class Echo(Server):
     """The ceiling; what comes back is what was sent."""
@@ -91,6 +124,10 @@ class Echo(Server):
             line.split()[1].endswith(f":{self.port:04X}") for line in Path("/proc/net/udp").read_text().splitlines()[1:])
 
 
+class Daemon(harness.Gslbd):
+    process_group = 0
+
+
 class Gslb(Server):
     """`change(configuration)` may alter the configuration before it is written."""
 
@@ -98,6 +135,7 @@ class Gslb(Server):
     program = str(harness.BUILD / "gslbd")
     version_command = (program, "--version")
     workloads = frozenset(("mix", "balanced", "static", "near"))
+    probed = f"www.{ZONE}", f"www.{NEAR_ZONE}"  # services
 
     def __init__(self, content, name="gslb", zones=None, change=None, workers=1, server=None):
         super().__init__(content, name)
@@ -106,15 +144,14 @@ class Gslb(Server):
         extra = {
             "sites": [{"name": member.site} for member in content.members],
             "networks": [{"network": str(network), "sites": [member.site]} for network, member in sites],
-            "monitors": [{"name": "web", "type": "http", "port": content.port, "path": "/health", "interval": "1s",
+            "monitors": [{"name": "web", "type": "http", "port": content.port, "path": "/health", "interval": f"{PROBED_S}s",
                           "timeout": "1s", "rise": 1, "fall": 10}],
             "services": [self.service(f"www.{ZONE}", srv="_http._tcp"), self.service(f"www.{NEAR_ZONE}", nearest=True)],
         }
         if change:
             change(extra)
         texts = zones or {ZONE: content.static_zone(), NEAR_ZONE: content.head(NEAR_ZONE)}
-        self.daemon = harness.Gslbd(extra, zones=texts, workers=workers,
-                                    server={"log": {"level": "error"}, **(server or {})})
+        self.daemon = Daemon(extra, zones=texts, workers=workers, server={"log": {"level": "error"}, **(server or {})})
         self.host, self.port, self.directory = self.daemon.host, self.daemon.port, self.daemon.directory
 
     def service(self, name, **more):
@@ -124,7 +161,7 @@ class Gslb(Server):
 
     def start(self):
         self.daemon.start()
-        for name in (f"www.{ZONE}", f"www.{NEAR_ZONE}"):
+        for name in self.probed:
             self.daemon.wait_states(name, **{member.name: "up" for member in self.content.members})
         self.process = self.daemon.process
         return self
@@ -132,9 +169,15 @@ class Gslb(Server):
     def pids(self):
         return [self.daemon.processes()["dns"]["pid"]]
 
+    def has_members_up(self):
+        return all(row["state"] == "up" for name in self.probed
+                   for row in self.daemon.api(f"/v1/services/{name}").json["members"])
+
     def end(self):
+        self.resume()
         status = self.daemon.stop(60)  # what it leaves on a busy disk may take its time
-        problems = [line for line in self.daemon.log().splitlines() if " error " in line] + self.daemon.defects()
+        problems = [line for line in self.daemon.log().splitlines() if " error " in line and STOOD_STILL not in line]
+        problems += self.daemon.defects()
         self.daemon.discard()
         if status != 0 or problems:
             raise AssertionError(f"gslbd ended with {status}: " + "\n".join(problems[:20]))
@@ -148,7 +191,7 @@ class Gdnsd(Server):
     version_command = (program, "version")
     workloads = frozenset(("mix", "balanced", "static", "near"))
 
-    def __init__(self, content, name="gdnsd, weighted", balanced=True, interval_s=2, timeout_s=1, thresholds=(20, 10, 10)):
+    def __init__(self, content, name="gdnsd, weighted", balanced=True, interval_s=PROBED_S, timeout_s=1, thresholds=(20, 10, 10)):
         super().__init__(content, name)
         self.balanced, self.interval_s, self.timeout_s, self.thresholds = balanced, interval_s, timeout_s, thresholds
         if not balanced:
@@ -214,6 +257,14 @@ plugins => {{
 
     def launch(self):
         self.run(self.program, "-c", self.directory / "etc", "start")
+
+    def has_members_up(self):
+        if not self.balanced:
+            return True
+        told = subprocess.run(["/usr/bin/gdnsdctl", "-c", self.directory / "etc", "states"], capture_output=True, text=True,
+                              check=False)
+        states = json.loads(told.stdout) if told.returncode == 0 else {}
+        return all(states.get(f"{member.v4}/web", {}).get("state") == "UP" for member in self.content.members)
 
 
 class Nsd(Server):

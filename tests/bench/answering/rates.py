@@ -3,24 +3,30 @@ import contextlib
 import random
 import time
 
-from tests.bench.answering import machine, peers
-from tests.bench.answering.content import BALANCED, MIX, NEAR, STATIC, SUBNETS, ZONE
+from tests.bench.answering import machine, peers, turns
+from tests.bench.answering.content import BALANCED, MIX, NEAR, STATIC, SUBNETS
 from tests.bench.answering.judge import Judge
-from tests.bench.answering.load import spread
+from tests.bench.answering.load import UNDER_WAY, quartiles, spread
 from tests.bench.answering.table import between, table
 
-FULL = {"rounds": 5, "seconds": 0.8, "warm_up": 0.2, "half_rounds": 3, "calls_s": 0.7, "dnsperf_s": 2, "sample_every": 2000}
-QUICK = {"rounds": 1, "seconds": 0.2, "warm_up": 0.05, "half_rounds": 1, "calls_s": 0.2, "dnsperf_s": 1, "sample_every": 100}
+FULL = {"rounds": 5, "seconds": 0.8, "warm_up": 0.2, "calls_s": 0.7, "user_s": {"mix": 1.5, "balanced": 0.6, "near": 0.6},
+        "dnsperf_s": 1, "sample_every": 4000}
+QUICK = {"rounds": 1, "seconds": 0.2, "warm_up": 0.05, "calls_s": 0.2, "user_s": {"mix": 0.2}, "dnsperf_s": 1,
+         "sample_every": 100}
 SLOW_RATE = 2000
 EDNS = 1232
+PART_S = 0.1  # lateness is looked at in parts of so long: the whole machine standing still for a moment spoils one of them
 # what is asked: the mix, the clients' subnets, and the servers' workload that it belongs to
 ASKED = {
     "mix": (MIX, None, "mix"),
+    "half": (MIX, None, "mix"),  # of what the server answered of the mix
     "balanced": (BALANCED, None, "balanced"),
     "near": (NEAR, SUBNETS, "near"),
     "static": (STATIC, None, "static"),
     "static with subnets": (STATIC, SUBNETS, "static"),
 }
+# what a server is asked for in one turn
+TOGETHER = ("mix", "half"), ("balanced", "static", "near", "static with subnets")
 DECIDERS = "gslb", "gdnsd", "Knot DNS", "PowerDNS"  # of which is shown what choosing costs
 
 
@@ -40,18 +46,15 @@ class Tally:
         return sum(self.values(key))
 
     def cpu_values(self):
-        return [(account["user_s"] + account["system_s"]) / account["answered"] * 1e6 for account in self.rounds]
-
-    def user(self):
-        """Seconds per million of all rounds together: processor time is counted in ticks."""
-        return self.total("user_s") / self.total("answered") * 1e6
-
-    def cpu(self):
-        return (self.total("user_s") + self.total("system_s")) / self.total("answered") * 1e6
+        """Seconds per million."""
+        return [account["run_s"] / account["answered"] * 1e6 for account in self.rounds]
 
     def busy(self):
         """Percent of its processor that the server had."""
-        return 100 * (self.total("user_s") + self.total("system_s")) / self.total("took_s")
+        return 100 * self.total("run_s") / self.total("took_s")
+
+    def of_parts(self, key):
+        return [part[key] for account in self.rounds for part in account["parts"]]
 
     def shares(self, ceiling):
         return [mine["rate"] / its["rate"] for mine, its in zip(self.rounds, ceiling.rounds)]
@@ -63,8 +66,7 @@ class Measurement:
         self.judge = Judge(context.content)
         self.tallies = {(what, server.name): Tally() for what in ASKED for server in servers
                         if self.takes_part(what, server)}
-        self.half = {server.name: Tally() for server in servers}
-        self.calls, self.dnsperf = {}, {}
+        self.calls, self.user, self.dnsperf = {}, {}, {}
         self.checked, self.problems, self.bad = {}, {}, {}
 
     @staticmethod
@@ -86,7 +88,7 @@ class Measurement:
         sample = None if server.kind == "echo" else self.context.directory / "sample"
         account = self.context.run_load(
             server, mix, self.plan["seconds"], warm_up=self.plan["warm_up"], edns=EDNS, subnets=subnets, sample=sample,
-            sample_every=self.plan["sample_every"], seed=random.randrange(1 << 30), **options)
+            sample_every=self.plan["sample_every"], seed=random.randrange(1 << 30), interval=PART_S, **options)
         if sample:
             self.look_at(server, what, sample, account)
         return account
@@ -100,24 +102,39 @@ class Measurement:
 
     def round(self, number):
         """Each server once with all that it is asked for, in another order each time."""
-        for what in ASKED:
-            turns = [server for server in self.servers if (what, server.name) in self.tallies]
-            turn = number % len(turns)
-            for server in turns[turn:] + turns[:turn]:
+        for questions in TOGETHER:
+            for server in turns.in_order(self.servers, number):
+                asked = [what for what in questions if (what, server.name) in self.tallies]
+                if asked:
+                    self.take_turn(number, server, asked)
+
+    def take_turn(self, number, server, asked):
+        with turns.turn(server):
+            for what in asked:
                 self.context.progress(f"round {number + 1}: {what}: {server.name}")
-                self.tallies[what, server.name].add(self.ask(what, server))
+                rate = spread(self.tallies["mix", server.name].values("rate"))[0] / 2 if what == "half" else None
+                self.tallies[what, server.name].add(self.ask(what, server, rate=rate))
 
-    def half_round(self, number):
-        turn = number % len(self.servers)
-        for server in self.servers[turn:] + self.servers[:turn]:
-            self.context.progress(f"half of capacity: {server.name}")
-            rate = spread(self.tallies["mix", server.name].values("rate"))[0] / 2
-            self.half[server.name].add(self.ask("mix", server, rate=rate))
+    def last_turn(self, server):
+        """What is counted once."""
+        with turns.turn(server):
+            self.context.progress(f"system calls: {server.name}")
+            self.calls[server.name] = [self.calls_a_query(server, rate) for rate in (None, SLOW_RATE)]
+            for what, seconds in self.plan["user_s"].items():
+                if (what, server.name) in self.tallies:
+                    self.context.progress(f"user time of {what}: {server.name}")
+                    self.user[what, server.name] = self.user_share(what, server, seconds)
+            if not self.context.quick:
+                self.witness(server)
 
-    def count_calls(self, server):
-        """System calls a query, saturated and at a low rate."""
-        self.context.progress(f"system calls: {server.name}")
-        self.calls[server.name] = [self.calls_a_query(server, rate) for rate in (None, SLOW_RATE)]
+    def user_share(self, what, server, seconds):
+        """None where it cannot be told."""
+        mix, subnets, _ = ASKED[what]
+        process = self.context.start_load(server, mix, seconds + 0.6, edns=EDNS, subnets=subnets)
+        time.sleep(0.2)
+        share = machine.user_share(server.pids(), seconds, self.context.directory)
+        self.context.finish_load(process)
+        return share
 
     def calls_a_query(self, server, rate):
         """None where they cannot be counted: not allowed, or the load was over before perf was."""
@@ -179,15 +196,12 @@ def run(context):
         for server in servers:
             context.progress(f"starting {server.name}")
             context.settle(server.start())
+            server.suspend()
         measurement = Measurement(context, servers, plan)
         for number in range(plan["rounds"]):
             measurement.round(number)
-        for number in range(plan["half_rounds"]):
-            measurement.half_round(number)
         for server in servers:
-            measurement.count_calls(server)
-            if not context.quick:
-                measurement.witness(server)
+            measurement.last_turn(server)
         measurement.complain()
         return tell(measurement)
 
@@ -195,7 +209,9 @@ def run(context):
 def tell(measurement):
     plan = measurement.plan
     lines = [f"Answers over UDP, medians (least-greatest) of {plan['rounds']} rounds of {plan['seconds']:g} s that take turns;"
-             " one thread of each server", "", *tell_mix(measurement), "", *tell_lateness(measurement), ""]
+             f" one thread of each server; {UNDER_WAY} queries under way", "", *tell_mix(measurement), "",
+             *tell_lateness(measurement, "half", "mix at half, us"), "",
+             *tell_lateness(measurement, "mix", "mix saturated, us"), ""]
     for what in ("balanced", "near"):
         lines += [*tell_rates(measurement, what), ""]
     lines += [*tell_deciding(measurement), "", *tell_checks(measurement)]
@@ -208,12 +224,13 @@ def tell(measurement):
 def rate_cells(measurement, what, server):
     tally, ceiling = measurement.tallies[what, server.name], measurement.tallies[what, measurement.servers[0].name]
     rate, shares = spread(tally.values("rate"))[0], tally.shares(ceiling)
-    median_cpu = spread(tally.cpu_values())[0]
+    median_cpu, user = spread(tally.cpu_values())[0], measurement.user.get((what, server.name))
     return [f"{rate:,.0f}", between(tally.values("rate")), f"{spread(shares)[0]:.2f}", between(shares, "{:.2f}"),
-            f"{median_cpu:.2f}", between(tally.cpu_values(), "{:.2f}"), f"{tally.user():.2f}", f"{tally.busy():.0f}"]
+            f"{median_cpu:.2f}", between(tally.cpu_values(), "{:.2f}"), "-" if user is None else f"{user * median_cpu:.3f}",
+            f"{tally.busy():.0f}", f"{tally.total('lost'):,}"]
 
 
-RATE_HEADS = ["a second", "", "of echo", "", "CPU s/1M", "", "user", "% busy"]
+RATE_HEADS = ["a second", "", "of echo", "", "CPU s/1M", "", "user", "% busy", "lost"]
 
 
 def tell_mix(measurement):
@@ -225,15 +242,19 @@ def tell_mix(measurement):
     return table(["mix, saturated", *RATE_HEADS, "calls/query", f"at {SLOW_RATE}/s", "dnsperf"], rows)
 
 
-def tell_lateness(measurement):
+def tell_lateness(measurement, what, title):
     rows = []
     for server in measurement.servers:
-        row = [server.name]
-        for tally in (measurement.half[server.name], measurement.tallies["mix", server.name]):
-            row += [f"{spread(tally.values(key))[0]:,.0f}" for key in ("p50_us", "p99_us")]
-            row += [between(tally.values("p99_us")), f"{spread(tally.values('p999_us'))[0]:,.0f}"]
+        tally = measurement.tallies[what, server.name]
+        row = [server.name, f"{spread(tally.values('rate'))[0]:,.0f}"]
+        for key in ("p50_us", "p99_us"):
+            values = tally.of_parts(key)
+            row += [f"{spread(values)[0]:,.0f}", between(quartiles(values))]
+        row += [f"{spread(tally.values('p99_us'))[0]:,.0f}", between(tally.values("p99_us")),
+                f"{spread(tally.values('p999_us'))[0]:,.0f}", f"{tally.total('lost'):,}"]
         rows.append(row)
-    return table(["mix, us", "half: p50", "p99", "", "p99.9", "saturated: p50", "p99", "", "p99.9"], rows)
+    return table([title, "a second", "p50", "quartiles", "p99", "quartiles", "p99 of a round", "", "p99.9 of a round", "lost"],
+                 rows)
 
 
 def tell_rates(measurement, what):

@@ -12,6 +12,7 @@ from tests.bench.answering.content import ZONE
 from tests.bench.answering.load import spread
 from tests.bench.answering.table import between, table
 from tests.bench.answering.targets import Targets
+from tests.bench.answering.turns import in_order, rest
 from tests.system.harness import eventually
 
 # sizes: how many names, and for how long queries are sent while they are read again
@@ -21,6 +22,7 @@ MEMBERS = 8
 RATE = 5000  # while it is reloaded
 INTERVAL_S = 0.1
 PATIENCE_S = 60
+REST_S = 0.3  # so long a look whether a server rests
 CPU_KINDS = "gslb", "gdnsd"  # whose costs are compared round by round
 
 
@@ -61,17 +63,6 @@ def start(context, server, first_time=True):
     took = Asker(server, many.MARKER).wait(f"192.0.2.{server.version}", since)
     context.settle(server)
     return took
-
-
-def rest(server):
-    """Until nothing of it works off its start or reload."""
-    def is_quiet():
-        pids = server.all_pids()
-        with contextlib.suppress(OSError):  # one that ended meanwhile was at work
-            before = sum(machine.cpu_s(pids))
-            time.sleep(0.3)
-            return sum(machine.cpu_s(pids)) - before < 0.03 and server.all_pids() == pids
-    eventually(is_quiet, 30, f"{server.name} rests", interval_s=0)
 
 
 def reload_under_load(context, server, plan, count, changes=True):
@@ -119,15 +110,15 @@ class Row:
         server, context, plan = self.server, self.context, self.plan
         context.progress(f"{self.count:,} names: {server.name}")
         self.start = start(context, server)
-        rest(server)
+        rest(server, REST_S)
         if server.kind == "gslb":
             server.daemon.stop()
             self.again = start(context, server, first_time=False)
-            rest(server)
+            rest(server, REST_S)
         self.ask(touch=True)
         self.memory = machine.memory_mb(server.all_pids())
         self.reload = reload_under_load(context, server, plan, self.count)
-        rest(server)
+        rest(server, REST_S)
         if server.kind == "gslb":
             server.generation = server.daemon.api("/v1/status").json["generation"]
             self.unchanged = reload_under_load(context, server, plan, self.count, changes=False)
@@ -138,7 +129,7 @@ class Row:
         if account["received"] == 0 or account["wrong"] or account["mismatched"]:
             self.context.fail(f"{self.server.name} with {self.count:,} names: wrong answers: {account}")
         if not touch:
-            self.cost.append((account["user_s"] + account["system_s"]) / account["answered"] * 1e6)
+            self.cost.append(account["run_s"] / account["answered"] * 1e6)
 
     def cells(self):
         took, quiet, meanwhile, lost = self.reload
@@ -180,7 +171,7 @@ def measure_names(context, plan):
                     row.ask()
                     row.server.end()
         for number in range(plan["rounds"]):
-            for row in kept[number % len(kept):] + kept[:number % len(kept)]:
+            for row in in_order(kept, number):
                 context.progress(f"round {number + 1}: {row.server.name}, {row.count:,} names")
                 row.ask()
     return rows
@@ -239,7 +230,7 @@ def measure_services(context, plan):
         took = Asker(server, f"ns1.{ZONE}").wait("192.0.2.1", since)
         context.settle(server)
         eventually(server.daemon.is_ready, 30, "control is ready")
-        rest(server)
+        rest(server, REST_S)
         pids = server.all_pids()
         lines = [f"gslb, {count:,} services of {MEMBERS} members: start {took:.2f} s; PSS {machine.memory_mb(pids):,.0f} MB: "
                  + by_process(pids)]
@@ -248,7 +239,7 @@ def measure_services(context, plan):
         if done.returncode != 0:
             raise AssertionError(done.stdout + done.stderr)
         took = time.monotonic() - since
-        rest(server)
+        rest(server, REST_S)
         pids = server.all_pids()
         lines.append(f"  reload {took:.2f} s; after it {machine.memory_mb(pids):,.0f} MB: {by_process(pids)}")
         return lines

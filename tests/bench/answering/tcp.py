@@ -4,13 +4,13 @@ import json
 import random
 import subprocess
 
-from tests.bench.answering import machine, peers
+from tests.bench.answering import machine, peers, turns
 from tests.bench.answering.content import MIX
 from tests.bench.answering.load import spread
 from tests.bench.answering.table import between, table
 from tests.system import harness
 
-PROGRAM = harness.BUILD / "bench/dns_streams"
+PROGRAM = harness.ROOT / "build/bench/dns_streams"
 CONNECTIONS_MOST = 12_000
 FULL = {"rounds": 2, "seconds": 0.6, "warm_up": 0.3,
         "cases": ((1, 1), (1, 64), (100, 1), (100, 16), (10_000, 1), (10_000, 4))}
@@ -53,7 +53,7 @@ def measure(context, server, case, plan):
     """The account of dns_streams, with `cpu` of the server in seconds per million answers."""
     connections, depth = case
     pids = server.pids()
-    before = sum(machine.cpu_s(pids))
+    before = machine.run_s(pids)
     arguments = [PROGRAM, "--server", server.host, "--port", server.port, "--mix", context.file(MIX),
                  "--connections", connections, "--depth", depth, "--seconds", plan["seconds"], "--warm-up", plan["warm_up"],
                  "--seed", random.randrange(1 << 30)]
@@ -64,7 +64,7 @@ def measure(context, server, case, plan):
     if process.returncode != 0: # it could not open that many connections in time, and says so
         return None
     account = json.loads(text)
-    account["cpu"] = (sum(machine.cpu_s(pids)) - before) / max(1, account["answered"]) * 1e6
+    account["cpu"] = (machine.run_s(pids) - before) / max(1, account["answered"]) * 1e6
     return account
 
 
@@ -78,13 +78,14 @@ def run(context):
         for server in servers:
             context.progress(f"starting {server.name}")
             context.settle(server.start())
+            server.suspend()
         for number in range(plan["rounds"]):
-            for case in plan["cases"]:
-                turn = number % len(servers)
-                for server in servers[turn:] + servers[:turn]:
-                    context.progress(f"tcp, round {number + 1}: {case[0]} connections, {case[1]} queries each: {server.name}")
-                    account = measure(context, server, case, plan)
-                    found.setdefault((case, server.name), []).append(account)
+            for server in turns.in_order(servers, number):
+                with turns.turn(server):
+                    for case in plan["cases"]:
+                        context.progress(f"tcp, round {number + 1}: {case[0]} connections, {case[1]} queries each: {server.name}")
+                        account = measure(context, server, case, plan)
+                        found.setdefault((case, server.name), []).append(account)
         return tell(plan, servers, found)
 
 
