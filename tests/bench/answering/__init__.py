@@ -10,5 +10,6 @@
     table      lines of a table
     many       servers with many names, and how each is told to read them again
     crowd      gslb with many services
+    sharing    two workers beside one
     rates      the section `rates`; other sections likewise have run(context), which returns the lines to print
 """

@@ -5,18 +5,23 @@ holds for these too; besides
     reload()     tells it to read what changed, and returns at once
     version      what MARKER has: 192.0.2.<version>
 """
+import contextlib
 import functools
 import io
 import os
 import shutil
 import signal
+import socket
 import subprocess
+import time
+
+import dns.message
 
 from tests.bench.answering import peers, zone_text
 from tests.bench.answering.content import ZONE
-from tests.system import harness
 
 MARKER = f"marker.{ZONE}"
+PATIENCE_S = 60
 
 
 @functools.lru_cache(maxsize=1)
@@ -24,6 +29,46 @@ def names_text(count):
     out = io.StringIO()
     zone_text.write(count, out)
     return out.getvalue()
+
+
+def uniform(count):
+    """A mix of all names."""
+    first = zone_text.FIRST
+    return f"1 host#.{ZONE} A range={first}-{first + count - 1}\n"
+
+
+class Asker:
+    """One question, asked until its answer holds an address; no library between, so that it costs little."""
+
+    def __init__(self, server, name):
+        self.query = dns.message.make_query(name, "A").to_wire()
+        self.where, self.server = (server.host, server.port), server
+
+    def wait(self, address, since):
+        """Seconds from since until the answer has it."""
+        wanted = socket.inet_aton(address)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(0.02)
+            sock.connect(self.where)
+            while time.monotonic() < since + PATIENCE_S:
+                with contextlib.suppress(OSError):
+                    sock.send(self.query)
+                    if wanted in sock.recv(4096):
+                        return time.monotonic() - since
+                time.sleep(0.002)
+        raise AssertionError(f"{self.server.name} does not answer {address} within {PATIENCE_S} s")
+
+
+def start(context, server, first_time=True, settles=True):
+    """Seconds from its start to its first answer."""
+    if first_time:
+        server.configure()
+    since = time.monotonic()
+    server.launch()
+    took = Asker(server, MARKER).wait(f"192.0.2.{server.version}", since)
+    if settles:
+        context.settle(server)
+    return took
 
 
 class ManyNames:
@@ -69,10 +114,13 @@ class Many:
 
 
 class Gslb(Many, peers.Gslb):
-    def __init__(self, content, count, workers=1):
+    probed = ()
+
+    def __init__(self, content, count, workers=1, server=None):
         peers.Server.__init__(self, ManyNames(content, count), "gslb")
         shutil.rmtree(self.directory)
-        self.daemon = harness.Gslbd({}, zones={ZONE: self.zone()}, workers=workers, server={"log": {"level": "error"}})
+        self.daemon = peers.Daemon({}, zones={ZONE: self.zone()}, workers=workers,
+                                   server={"log": {"level": "error"}, **(server or {})})
         self.host, self.port, self.directory = self.daemon.host, self.daemon.port, self.daemon.directory
 
     def configure(self):

@@ -1,18 +1,14 @@
 """What many names and many services take: memory, start, reload, and what an answer costs among them."""
 import contextlib
-import os
-import socket
 import time
 from pathlib import Path
 
-import dns.message
-
-from tests.bench.answering import crowd, many, machine, peers, zone_text
+from tests.bench.answering import crowd, machine, many, peers, sharing
 from tests.bench.answering.content import ZONE
 from tests.bench.answering.load import spread
 from tests.bench.answering.table import between, table
 from tests.bench.answering.targets import Targets
-from tests.bench.answering.turns import in_order, rest
+from tests.bench.answering.turns import in_order, rest, turn
 from tests.system.harness import eventually
 
 # sizes: how many names, and for how long queries are sent while they are read again
@@ -21,60 +17,20 @@ QUICK = {"sizes": {1_000: 1.2}, "services": 100, "rounds": 1, "seconds": 0.2, "q
 MEMBERS = 8
 RATE = 5000  # while it is reloaded
 INTERVAL_S = 0.1
-PATIENCE_S = 60
 REST_S = 0.3  # so long a look whether a server rests
 CPU_KINDS = "gslb", "gdnsd"  # whose costs are compared round by round
 
 
-def uniform(count):
-    """A mix of all names."""
-    first = zone_text.FIRST
-    return f"1 host#.{ZONE} A range={first}-{first + count - 1}\n"
-
-
-class Asker:
-    """One question, asked until its answer holds an address; no library between, so that it costs little."""
-
-    def __init__(self, server, name):
-        self.query = dns.message.make_query(name, "A").to_wire()
-        self.where, self.server = (server.host, server.port), server
-
-    def wait(self, address, since):
-        """Seconds from since until the answer has it."""
-        wanted = socket.inet_aton(address)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.settimeout(0.02)
-            sock.connect(self.where)
-            while time.monotonic() < since + PATIENCE_S:
-                with contextlib.suppress(OSError):
-                    sock.send(self.query)
-                    if wanted in sock.recv(4096):
-                        return time.monotonic() - since
-                time.sleep(0.002)
-        raise AssertionError(f"{self.server.name} does not answer {address} within {PATIENCE_S} s")
-
-
-def start(context, server, first_time=True):
-    """Seconds from its start to its first answer."""
-    if first_time:
-        server.configure()
-    since = time.monotonic()
-    server.launch()
-    took = Asker(server, many.MARKER).wait(f"192.0.2.{server.version}", since)
-    context.settle(server)
-    return took
-
-
 def reload_under_load(context, server, plan, count, changes=True):
     """(seconds, p99.9 in us before and meanwhile, lost in all)"""
-    load = context.start_load(server, uniform(count), plan["sizes"][count], rate=RATE, warm_up=0.1, interval=INTERVAL_S)
+    load = context.start_load(server, many.uniform(count), plan["sizes"][count], rate=RATE, warm_up=0.1, interval=INTERVAL_S)
     began = time.monotonic()
     if changes:
         server.change()
     time.sleep(max(0.0, plan["quiet_s"] - (time.monotonic() - began)))
     since = time.monotonic()
     server.reload()
-    took = Asker(server, many.MARKER).wait(f"192.0.2.{server.version}", since) if changes else wait_taken(server, since)
+    took = many.Asker(server, many.MARKER).wait(f"192.0.2.{server.version}", since) if changes else wait_taken(server, since)
     *intervals, total = context.finish_load(load)
     first = int((since - began) / INTERVAL_S)
     last = min(len(intervals), first + int(took / INTERVAL_S) + 3)
@@ -94,7 +50,7 @@ def p999_us(intervals):
 def wait_taken(server, since):
     """A reload that changes nothing shows in the generation alone."""
     before = server.generation
-    eventually(lambda: server.daemon.api("/v1/status").json["generation"] > before, PATIENCE_S, "a reload", interval_s=0.005)
+    eventually(lambda: server.daemon.api("/v1/status").json["generation"] > before, many.PATIENCE_S, "a reload", interval_s=0.005)
     return time.monotonic() - since
 
 
@@ -109,11 +65,11 @@ class Row:
     def measure(self):
         server, context, plan = self.server, self.context, self.plan
         context.progress(f"{self.count:,} names: {server.name}")
-        self.start = start(context, server)
+        self.start = many.start(context, server)
         rest(server, REST_S)
         if server.kind == "gslb":
             server.daemon.stop()
-            self.again = start(context, server, first_time=False)
+            self.again = many.start(context, server, first_time=False)
             rest(server, REST_S)
         self.ask(touch=True)
         self.memory = machine.memory_mb(server.all_pids())
@@ -125,7 +81,7 @@ class Row:
 
     def ask(self, touch=False):
         """All names, as fast as it answers; for the memory that this brings in, or for its cost."""
-        account = self.context.run_load(self.server, uniform(self.count), self.plan["seconds"])
+        account = self.context.run_load(self.server, many.uniform(self.count), self.plan["seconds"])
         if account["received"] == 0 or account["wrong"] or account["mismatched"]:
             self.context.fail(f"{self.server.name} with {self.count:,} names: wrong answers: {account}")
         if not touch:
@@ -167,13 +123,15 @@ def measure_names(context, plan):
                 is_compared = kind.kind in CPU_KINDS and count in (min(plan["sizes"]), max(plan["sizes"]))
                 if is_compared:
                     kept.append(row)
+                    row.server.suspend()
                 else:
                     row.ask()
                     row.server.end()
         for number in range(plan["rounds"]):
             for row in in_order(kept, number):
                 context.progress(f"round {number + 1}: {row.server.name}, {row.count:,} names")
-                row.ask()
+                with turn(row.server):
+                    row.ask()
     return rows
 
 
@@ -227,7 +185,7 @@ def measure_services(context, plan):
         since = time.monotonic()
         server.daemon.start(ready=False)
         server.process = server.daemon.process
-        took = Asker(server, f"ns1.{ZONE}").wait("192.0.2.1", since)
+        took = many.Asker(server, f"ns1.{ZONE}").wait("192.0.2.1", since)
         context.settle(server)
         eventually(server.daemon.is_ready, 30, "control is ready")
         rest(server, REST_S)
@@ -235,7 +193,7 @@ def measure_services(context, plan):
         lines = [f"gslb, {count:,} services of {MEMBERS} members: start {took:.2f} s; PSS {machine.memory_mb(pids):,.0f} MB: "
                  + by_process(pids)]
         since = time.monotonic()
-        done = server.daemon.ctl("reload", timeout=PATIENCE_S)
+        done = server.daemon.ctl("reload", timeout=many.PATIENCE_S)
         if done.returncode != 0:
             raise AssertionError(done.stdout + done.stderr)
         took = time.monotonic() - since
@@ -247,25 +205,6 @@ def measure_services(context, plan):
         server.end()
 
 
-def measure_workers(context, plan):
-    """One and two workers; on two processors the client has none of its own."""
-    count, rates = min(plan["sizes"]), {}
-    for workers in (1, 2):
-        server = many.Gslb(context.content, count, workers=workers)
-        try:
-            start(context, server)
-            processors = context.server_processor, context.client_processor
-            for task in [task for pid in server.pids() for task in machine.tasks(pid)]:
-                os.sched_setaffinity(task, processors[:workers])
-            rates[workers] = spread([context.run_load(server, uniform(count), plan["seconds"])["rate"]
-                                     for _ in range(plan["rounds"])])[0]
-        finally:
-            server.end()
-    where = "the client has a processor of its own" if os.cpu_count() > 2 else \
-        "of two processors, of which the client takes one, so this does not show what a second worker brings"
-    return [f"gslb, two workers / one: {rates[2] / rates[1]:.2f} ({rates[2]:,.0f} and {rates[1]:,.0f} answers a second); {where}"]
-
-
 def run(context):
     plan = QUICK if context.quick else FULL
     rows = measure_names(context, plan)
@@ -273,5 +212,5 @@ def run(context):
              f" of the run before; reload of the changed zone, p99.9 of {RATE:,} queries a second before it and"
              " meanwhile; cost with names drawn uniformly", ""]
     lines += table(HEADS, [row.cells() if isinstance(row, Row) else row for row in rows])
-    lines += compare(rows) + [""] + measure_services(context, plan) + [""] + measure_workers(context, plan)
+    lines += compare(rows) + [""] + measure_services(context, plan) + [""] + sharing.measure(context, plan)
     return lines
