@@ -1,8 +1,8 @@
 /* tests/bench/answer_instructions.c
  * What an answer costs without the kernel, by kind of query: a book is compiled from a configuration and zones as gslbd
  * does it, and each kind's queries go through zones/udp as in a worker, in batches. recvmmsg, sendmmsg
- * and getsockopt are this program's own: they hand over datagrams and take replies without a socket. All that is drawn is drawn from fixed
- * seeds, so that instructions repeat exactly.
+ * and getsockopt are this program's own: they hand over datagrams and take replies without a socket. All that is drawn
+ * is drawn from fixed seeds, so that instructions repeat exactly.
  *
  *   answer_instructions           under callgrind as tests/bench/instructions runs it: leaves a dump for each kind
  *   answer_instructions KIND…     the same, of these kinds
