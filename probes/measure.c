@@ -14,8 +14,8 @@ struct measure_view { /* over time, of one metric of the load section */
   struct window window;
 };
 
-static uint8_t *encode(const struct journal_item *item, size_t *size) {
-  struct measure *measure = (struct measure *)(uintptr_t)((const char *)item - offsetof(struct measure, item));
+static uint8_t *encode(const struct live_row *row, size_t *size) {
+  struct measure *measure = (struct measure *)(uintptr_t)((const char *)row - offsetof(struct measure, row));
   struct metrics_record *record = mem_resize(NULL, 1, sizeof *record);
   measure_read(measure, record);
   uint8_t *bytes = metrics_encode(record, size);
@@ -25,9 +25,9 @@ static uint8_t *encode(const struct journal_item *item, size_t *size) {
 
 struct measure *measure_new(const char *service, const char *member) {
   struct measure *measure = mem_alloc(sizeof *measure);
-  record_key_member(service, member, &measure->item.key);
-  measure->item.db = STORE_DB_METRICS_PROBE;
-  measure->item.encode = encode;
+  record_key_member(service, member, &measure->row.key);
+  measure->row.db = STORE_DB_METRICS_PROBE;
+  measure->row.encode = encode;
   return measure;
 }
 
@@ -39,7 +39,7 @@ void measure_free(struct measure *measure) {
 }
 
 const char *measure_member(const struct measure *measure) {
-  const char *service = (const char *)measure->item.key.bytes;
+  const char *service = (const char *)measure->row.key.bytes;
   /* the key ends without a NUL, but its memory was zeroed, and a key never fills it */
   return service + strlen(service) + 1;
 }

@@ -10,8 +10,8 @@
 #include <stdint.h>
 
 #include "gslb/model/config.h"
+#include "gslb/model/live_rows.h"
 #include "gslb/model/metrics.h"
-#include "probes/journal.h"
 #include "probes/kinds/probe.h"
 
 #define MEASURE_RESULTS 128u
@@ -20,7 +20,7 @@
 struct measure_view;
 
 struct measure {
-  struct journal_item item;         /* service \0 member */
+  struct live_row row;              /* service \0 member */
   uint32_t rtt_us[MEASURE_RESULTS]; /* a ring; 0: the probe failed */
   uint32_t first, count;
   double mean_us; /* EWMA over passing results, 1/8 a result; 0 none */
@@ -39,7 +39,7 @@ struct measure {
 
 struct measure *measure_new(const char *service, const char *member);
 void measure_free(struct measure *measure);
-/* After journal_withdraw of its item. NULL is fine. */
+/* After live_row_withdraw of its row. NULL is fine. */
 
 const char *measure_member(const struct measure *measure);
 /* The member's name; borrowed. */

@@ -14,9 +14,9 @@ static void end(struct sources *sources, struct subject *subject, const struct s
   for (size_t i = 0; i < subject->row_count; i++) {
     struct subject_row *row = &subject->rows[i];
     bool stays = next && subject_find_row((struct subject *)(uintptr_t)next, row->source);
-    figures_withdraw(sources->figures, &row->item);
+    figures_withdraw(&row->item);
     if (!stays)
-      figures_delete(sources->figures, row->item.db, &row->item.key, subject->load || row->has_self);
+      figures_delete(sources->figures, row->item.row.db, &row->item.row.key, subject->load || row->has_self);
   }
   subject_free(subject);
 }
@@ -40,8 +40,8 @@ static void go_on(struct sources *sources, struct subject *subject, struct subje
     if (!old)
       continue;
     struct figures_item item = row->item;
-    bool is_news = old->item.is_news;
-    bool is_waiting = old->item.is_waiting;
+    bool is_news = old->item.row.is_news;
+    bool is_waiting = old->item.row.queue != NULL;
     *row = *old;
     row->item = item;
     if (is_waiting)
@@ -178,7 +178,7 @@ void sources_free(struct sources *sources) {
       for (size_t k = 0; k < subject->reader_count; k++)
         sources_stop(&subject->readers[k]);
       for (size_t k = 0; k < subject->row_count; k++)
-        figures_withdraw(sources->figures, &subject->rows[k].item);
+        figures_withdraw(&subject->rows[k].item);
     }
     subject_list_release(&sources->lists[i]);
   }

@@ -63,11 +63,11 @@ static void tell_watch(struct wards *wards, struct ward *ward, struct watch *wat
   const struct config_monitor *monitor = watch->target.monitor;
   enum health before = watch->record.state;
   enum judge_news news = judge_result(&watch->record, result, now_ms, monitor->rise, monitor->fall);
-  journal_put(wards->journal, &watch->item, news != JUDGE_ROUTINE);
+  journal_put(wards->journal, &watch->row, news != JUDGE_ROUTINE);
   if (news == JUDGE_STATE)
     log_change(watch, before);
   if (measure_take(watch->measure, result, watch->check, watch->check->results, now_ms))
-    journal_put(wards->journal, &watch->measure->item, is_measure_news(watch->measure, ward, now_ms));
+    journal_put(wards->journal, &watch->measure->row, is_measure_news(watch->measure, ward, now_ms));
 }
 
 void wards_result(struct wards *wards, struct check *check, const struct probe_result *result) {
@@ -170,13 +170,13 @@ static void begin_watch(struct wards *wards, struct watch *watch) {
     return;
   watch->record.since_ms = house_now_ms(wards->house);
   snprintf(watch->record.reason, sizeof watch->record.reason, "not probed yet");
-  journal_put(wards->journal, &watch->item, true);
+  journal_put(wards->journal, &watch->row, true);
 }
 
 static void retire(struct wards *wards, struct watch *watch) {
   leave_check(wards, watch);
-  journal_withdraw(wards->journal, &watch->item);
-  journal_delete(wards->journal, STORE_DB_HEALTH, &watch->item.key);
+  live_row_withdraw(&watch->row);
+  journal_delete(wards->journal, STORE_DB_HEALTH, &watch->row.key);
   free(watch);
 }
 
@@ -196,8 +196,8 @@ static struct measure *find_measure(const struct ward *ward, const char *member)
 }
 
 static void drop_measure(struct wards *wards, struct measure *measure) {
-  journal_withdraw(wards->journal, &measure->item);
-  journal_delete(wards->journal, STORE_DB_METRICS_PROBE, &measure->item.key);
+  live_row_withdraw(&measure->row);
+  journal_delete(wards->journal, STORE_DB_METRICS_PROBE, &measure->row.key);
   measure_free(measure);
 }
 
@@ -234,7 +234,7 @@ static void replace_ward(struct wards *wards, struct ward *ward, size_t service,
   struct watch_list next, *list = &ward->watches;
   watch_list_build(wards->config, now, &next);
   for (size_t i = 0; i < next.count; i++) {
-    struct watch *known = watch_list_find(list, &next.items[i]->item.key);
+    struct watch *known = watch_list_find(list, &next.items[i]->row.key);
     if (known)
       next.items[i] = go_on_as(known, next.items[i]);
     else
@@ -242,7 +242,7 @@ static void replace_ward(struct wards *wards, struct ward *ward, size_t service,
     next.items[i]->service = service;
   }
   for (size_t i = 0; i < list->count; i++)
-    if (watch_list_find(&next, &list->items[i]->item.key) != list->items[i])
+    if (watch_list_find(&next, &list->items[i]->row.key) != list->items[i])
       retire(wards, list->items[i]);
   free(list->items);
   *list = next;
@@ -334,8 +334,9 @@ static void take_metrics(void *context, const struct record_key *key, struct sto
 }
 
 enum status wards_read_stored(struct wards *wards, struct errbuf *err) {
-  enum status status = journal_read(wards->journal, STORE_DB_HEALTH, take_health, wards, err);
-  return status == STATUS_OK ? journal_read(wards->journal, STORE_DB_METRICS_PROBE, take_metrics, wards, err) : status;
+  struct store *live = journal_store(wards->journal);
+  enum status status = live_rows_read(live, STORE_DB_HEALTH, take_health, wards, err);
+  return status == STATUS_OK ? live_rows_read(live, STORE_DB_METRICS_PROBE, take_metrics, wards, err) : status;
 }
 
 /* What is stored stays: another process goes on with it. */
@@ -346,10 +347,10 @@ void wards_free(struct wards *wards) {
     struct ward *ward = &wards->items[i];
     for (size_t w = 0; w < ward->watches.count; w++) {
       leave_check(wards, ward->watches.items[w]);
-      journal_withdraw(wards->journal, &ward->watches.items[w]->item);
+      live_row_withdraw(&ward->watches.items[w]->row);
     }
     for (size_t m = 0; m < ward->measure_count; m++) {
-      journal_withdraw(wards->journal, &ward->measures[m]->item);
+      live_row_withdraw(&ward->measures[m]->row);
       measure_free(ward->measures[m]);
     }
     watch_list_release(&ward->watches);

@@ -16,11 +16,11 @@ static int compare_keys(const struct record_key *a, const struct record_key *b) 
 
 static int compare_watches(const void *a, const void *b) {
   const struct watch *const *left = a, *const *right = b;
-  return compare_keys(&(*left)->item.key, &(*right)->item.key);
+  return compare_keys(&(*left)->row.key, &(*right)->row.key);
 }
 
-static uint8_t *encode(const struct journal_item *item, size_t *size) {
-  const struct watch *watch = (const struct watch *)(const void *)((const char *)item - offsetof(struct watch, item));
+static uint8_t *encode(const struct live_row *row, size_t *size) {
+  const struct watch *watch = (const struct watch *)(const void *)((const char *)row - offsetof(struct watch, row));
   uint8_t *bytes = mem_alloc(RECORD_SIZE_MOST);
   *size = health_encode(&watch->record, bytes);
   return bytes;
@@ -43,15 +43,15 @@ static struct watch *watch_new(const struct config *config, const struct config_
                                const struct config_member *member, const struct addr *address,
                                const struct config_monitor *monitor) {
   struct watch *watch = mem_alloc(sizeof *watch);
-  record_key_probe(service->name, member->name, address, monitor->name, &watch->item.key);
-  watch->item.db = STORE_DB_HEALTH;
-  watch->item.encode = encode;
+  record_key_probe(service->name, member->name, address, monitor->name, &watch->row.key);
+  watch->row.db = STORE_DB_HEALTH;
+  watch->row.encode = encode;
   watch->record.state = (enum health)monitor->starts_as;
   watch->address = *address;
   watch->target.config = config;
   watch->target.monitor = monitor;
   /* off the key, which lives as long: a registered member's names go when its service's members change */
-  watch->target.service = (const char *)watch->item.key.bytes;
+  watch->target.service = (const char *)watch->row.key.bytes;
   watch->target.address = probed_address(member, address, monitor);
   return watch;
 }
@@ -106,7 +106,7 @@ struct watch *watch_list_find(const struct watch_list *list, const struct record
   size_t low = 0, high = list->count;
   while (low < high) {
     size_t middle = low + (high - low) / 2;
-    int order = compare_keys(key, &list->items[middle]->item.key);
+    int order = compare_keys(key, &list->items[middle]->row.key);
     if (order == 0)
       return list->items[middle];
     if (order < 0)

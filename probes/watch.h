@@ -12,16 +12,16 @@
 #include <sys/queue.h>
 
 #include "gslb/model/config.h"
+#include "gslb/model/live_rows.h"
 #include "gslb/model/records.h"
 #include "probes/check.h"
-#include "probes/journal.h"
 #include "probes/kinds/probe.h"
 
 struct measure;
 struct wards;
 
 struct watch {
-  struct journal_item item;    /* names it (key) and writes record */
+  struct live_row row;         /* names it (key) and writes record */
   struct health_record record; /* what is known of it; at first what the monitor's starts_as says */
   struct probe_target target;  /* borrows the configuration; the service's name stands in the key */
   struct addr address;         /* that it speaks for; target.address is the one that is probed */

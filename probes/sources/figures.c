@@ -1,23 +1,17 @@
 #include "probes/sources/figures.h"
 
-#include <assert.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "gslb/base/log.h"
 #include "gslb/base/memory.h"
 
-#define LOG_EVERY_MS 10000
-
 struct figures {
-  const struct house *house;
-  struct board *board;
-  const struct board_bell *bell;
+  struct live_rows_writer writer;
   struct store *store; /* NULL: none */
   struct loop_timer *timer;
   bool is_timed;
-  TAILQ_HEAD(figures_queue, figures_item) queue;
-  int64_t logged_ms; /* mono; 0: no failure since the last success */
+  struct live_row_queue queue;
 };
 
 static void set_timer(struct figures *figures) {
@@ -37,29 +31,16 @@ static void timer_fired(void *context) {
 struct figures *figures_new(struct loop *loop, const struct house *house, struct board *board,
                             const struct board_bell *bell) {
   struct figures *figures = mem_alloc(sizeof *figures);
-  figures->house = house;
-  figures->board = board;
-  figures->bell = bell;
+  figures->writer = (struct live_rows_writer){.house = house, .board = board, .bell = bell, .what = "figures"};
   figures->timer = loop_timer_new(loop, timer_fired, figures);
   TAILQ_INIT(&figures->queue);
   return figures;
 }
 
-static void unlink_item(struct figures *figures, struct figures_item *item) {
-  if (item->is_waiting)
-    TAILQ_REMOVE(&figures->queue, item, entry);
-  item->is_waiting = item->is_news = false;
-  free(item->bytes);
-  item->bytes = NULL;
-  if (item->is_deletion)
-    free(item);
-}
-
 void figures_free(struct figures *figures) {
   if (!figures)
     return;
-  while (!TAILQ_EMPTY(&figures->queue))
-    unlink_item(figures, TAILQ_FIRST(&figures->queue));
+  live_rows_drop(&figures->queue);
   loop_timer_free(figures->timer);
   free(figures);
 }
@@ -78,152 +59,58 @@ struct reading {
   void *context;
 };
 
-static bool read_row(void *context, struct store_bytes key, struct store_bytes value) {
-  struct reading *reading = context;
-  struct record_key row_key = {.size = key.size};
+static void read_row(void *context, const struct record_key *key, struct store_bytes value) {
+  const struct reading *reading = context;
   struct metrics_record record;
-  if (key.size > sizeof row_key.bytes)
-    return true;
-  memcpy(row_key.bytes, key.data, key.size);
   bool is_understood = metrics_decode(value.data, value.size, &record) == STATUS_OK;
-  reading->row(reading->context, &row_key, is_understood ? &record : NULL);
-  return true;
+  reading->row(reading->context, key, is_understood ? &record : NULL);
 }
 
 enum status figures_read(struct figures *figures, enum store_db db, figures_row *row, void *context,
                          struct errbuf *err) {
-  struct store_txn *txn;
-  if (!figures->store)
-    return errbuf_set(err, STATUS_NODATA, "live store: not open");
-  enum status status = store_begin(figures->store, false, &txn, err);
-  if (status != STATUS_OK)
-    return status;
-  struct reading reading = {.row = row, .context = context};
-  status = store_scan(txn, db, (struct store_bytes){NULL, 0}, read_row, &reading);
-  store_abort(txn);
-  return status == STATUS_OK ? status : errbuf_set(err, status, "live store: figures cannot be read");
+  struct reading reading = {row, context};
+  return live_rows_read(figures->store, db, read_row, &reading, err);
 }
 
-static void enqueue(struct figures *figures, struct figures_item *item, bool is_news) {
-  if (!item->is_waiting)
-    TAILQ_INSERT_TAIL(&figures->queue, item, entry);
-  item->is_waiting = true;
-  item->is_news = item->is_news || is_news;
-  set_timer(figures);
+static struct figures_item *item_of(const struct live_row *row) {
+  return (struct figures_item *)(uintptr_t)((const char *)row - offsetof(struct figures_item, row));
+}
+
+static uint8_t *encode(const struct live_row *row, size_t *size) {
+  const struct figures_item *item = item_of(row);
+  uint8_t *bytes = mem_resize(NULL, item->size, 1);
+  memcpy(bytes, item->bytes, item->size);
+  *size = item->size;
+  return bytes;
+}
+
+static void forget_bytes(struct live_row *row) {
+  struct figures_item *item = item_of(row);
+  free(item->bytes);
+  item->bytes = NULL;
 }
 
 void figures_put(struct figures *figures, struct figures_item *item, const struct metrics_record *record,
                  bool is_news) {
-  assert(!item->is_deletion);
   free(item->bytes);
   item->bytes = metrics_encode(record, &item->size);
-  enqueue(figures, item, is_news);
+  item->row.encode = encode;
+  item->row.written = forget_bytes;
+  live_row_wait(&item->row, &figures->queue, is_news);
+  set_timer(figures);
 }
 
-void figures_withdraw(struct figures *figures, struct figures_item *item) {
-  assert(!item->is_deletion);
-  unlink_item(figures, item);
+void figures_withdraw(struct figures_item *item) {
+  live_row_withdraw(&item->row);
+  forget_bytes(&item->row);
 }
 
 void figures_delete(struct figures *figures, enum store_db db, const struct record_key *key, bool is_news) {
-  struct figures_item *item = mem_alloc(sizeof *item);
-  item->db = db;
-  item->key = *key;
-  item->is_deletion = true;
-  enqueue(figures, item, is_news);
-}
-
-static enum status write_item(struct store_txn *txn, const struct figures_item *item, struct errbuf *err) {
-  struct store_bytes key = {item->key.bytes, item->key.size};
-  if (!item->is_deletion)
-    return store_put(txn, item->db, key, (struct store_bytes){item->bytes, item->size}, err);
-  enum status status = store_delete(txn, item->db, key, err);
-  return status == STATUS_NODATA ? STATUS_OK : status;
-}
-
-static bool is_marked(const char *const *marked, size_t count, const char *service) {
-  for (size_t i = 0; i < count; i++)
-    if (strcmp(marked[i], service) == 0)
-      return true;
-  return false;
-}
-
-/* *marks: how many services were marked. */
-static enum status write_items(struct figures *figures, struct store_txn *txn, struct figures_item **items,
-                               size_t count, size_t *marks, struct errbuf *err) {
-  const char *marked[FIGURES_BATCH_MOST];
-  *marks = 0;
-  for (size_t i = 0; i < count; i++) {
-    enum status status = write_item(txn, items[i], err);
-    if (status != STATUS_OK)
-      return status;
-    /* a key begins with the service's name and a NUL */
-    const char *service = (const char *)items[i]->key.bytes;
-    if (!items[i]->is_news || is_marked(marked, *marks, service))
-      continue;
-    status = store_mark_changed(txn, service, err);
-    if (status != STATUS_OK)
-      return status;
-    marked[(*marks)++] = service;
-  }
-  enum status status = store_note_time(txn, house_now_ms(figures->house));
-  return status == STATUS_OK ? status : errbuf_set(err, status, "time of the store");
-}
-
-static enum status write_batch(struct figures *figures, struct figures_item **items, size_t count, struct errbuf *err) {
-  struct store_txn *txn;
-  size_t marks = 0;
-  enum status status = store_begin(figures->store, true, &txn, err);
-  if (status != STATUS_OK)
-    return status;
-  status = write_items(figures, txn, items, count, &marks, err);
-  if (status != STATUS_OK) {
-    store_abort(txn);
-    return status;
-  }
-  status = store_commit(txn, err);
-  if (status != STATUS_OK)
-    return status;
-  for (size_t i = 0; i < count; i++)
-    unlink_item(figures, items[i]);
-  if (marks > 0)
-    board_ring(figures->board, figures->bell);
-  return STATUS_OK;
-}
-
-static size_t collect(struct figures *figures, struct figures_item *items[FIGURES_BATCH_MOST]) {
-  size_t count = 0;
-  struct figures_item *item = NULL;
-  TAILQ_FOREACH(item, &figures->queue, entry) {
-    if (count == FIGURES_BATCH_MOST)
-      break;
-    items[count++] = item;
-  }
-  return count;
-}
-
-static void log_failure(struct figures *figures, const struct errbuf *err) {
-  int64_t now_ms = mono_now_ms();
-  if (figures->logged_ms && now_ms - figures->logged_ms < LOG_EVERY_MS)
-    return;
-  figures->logged_ms = now_ms;
-  log_error("figures are not stored, and wait: %s", err->text);
+  live_row_delete(db, key, &figures->queue, is_news);
+  set_timer(figures);
 }
 
 bool figures_flush(struct figures *figures) {
-  struct figures_item *items[FIGURES_BATCH_MOST];
-  struct errbuf err = {0};
-  size_t count;
-  while ((count = collect(figures, items)) > 0) {
-    if (!figures->store)
-      return false;
-    if (write_batch(figures, items, count, &err) != STATUS_OK) {
-      log_failure(figures, &err);
-      return false;
-    }
-    if (figures->logged_ms)
-      log_info("figures are stored again");
-    figures->logged_ms = 0;
-  }
-  return true;
+  struct live_row_queue *const queue = &figures->queue;
+  return live_rows_write(&figures->writer, figures->store, &queue, 1);
 }

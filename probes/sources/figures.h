@@ -1,35 +1,30 @@
 /* probes/sources/figures.h
  * Writes the figures of members, one row for each member and source of figures, to the databases of the live store that
- * the sources have, at most every 100 ms and in short batches. Services whose rows are news are marked as changed, and
- * the bell is rung. What cannot be written waits, the newest value of each row, until it can. Belongs to the loop's
- * thread. */
+ * the sources have (gslb/model/live_rows), at most every 100 ms. What cannot be written waits, the newest value of each
+ * row, until it can. Belongs to the loop's thread. */
 #ifndef GSLB_PROBES_SOURCES_FIGURES_H
 #define GSLB_PROBES_SOURCES_FIGURES_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/queue.h>
 
 #include "gslb/base/clock.h"
 #include "gslb/base/status.h"
 #include "gslb/model/board.h"
+#include "gslb/model/live_rows.h"
 #include "gslb/model/metrics.h"
 #include "gslb/model/records.h"
 #include "gslb/model/store.h"
 #include "gslb/net/loop.h"
 
-#define FIGURES_BATCH_MOST 256u /* rows of a transaction */
 #define FIGURES_EVERY_MS 100
 
-struct figures_item { /* a row; part of what owns it, which fills db and key (service \0 member) */
-  enum store_db db;
-  struct record_key key;
+struct figures_item {  /* a row; part of what owns it */
+  struct live_row row; /* the owner fills db and key (service \0 member) */
 
-  uint8_t *bytes; /* what follows is figures' own; zero at first. NULL: nothing waits, or it is a deletion */
+  uint8_t *bytes; /* what follows is figures' own; zero at first. NULL: nothing waits */
   size_t size;
-  bool is_waiting, is_news, is_deletion;
-  TAILQ_ENTRY(figures_item) entry;
 };
 
 struct figures;
@@ -52,7 +47,7 @@ enum status figures_read(struct figures *figures, enum store_db db, figures_row 
 
 void figures_put(struct figures *figures, struct figures_item *item, const struct metrics_record *record, bool is_news);
 /* Has the record written, which is copied. is_news: the service is marked as changed with it. */
-void figures_withdraw(struct figures *figures, struct figures_item *item);
+void figures_withdraw(struct figures_item *item);
 /* Before an item's memory goes: nothing of it is written any more. */
 void figures_delete(struct figures *figures, enum store_db db, const struct record_key *key, bool is_news);
 /* Has the row deleted. Copies the key. */

@@ -46,8 +46,8 @@ static struct subject_row *row_for(struct subject *subject, enum metric_source s
   assert(subject->row_count < SUBJECT_ROWS_MOST);
   row = &subject->rows[subject->row_count++];
   row->source = source;
-  row->item.db = metrics_db(source);
-  record_key_member(subject->service, subject->member, &row->item.key);
+  row->item.row.db = metrics_db(source);
+  record_key_member(subject->service, subject->member, &row->item.row.key);
   return row;
 }
 

@@ -14,7 +14,7 @@
 #include "probes/journal.h"
 
 struct row {
-  struct journal_item item;
+  struct live_row item;
   struct health_record record;
 };
 
@@ -39,7 +39,7 @@ static int make_board(void **state) {
   return board_create(&board, &bell, &fd, NULL) != STATUS_OK;
 }
 
-static uint8_t *encode(const struct journal_item *item, size_t *size) {
+static uint8_t *encode(const struct live_row *item, size_t *size) {
   const struct row *row = (const struct row *)(const void *)item;
   uint8_t *bytes = calloc(1, RECORD_SIZE_MOST);
   *size = health_encode(&row->record, bytes);
@@ -102,7 +102,7 @@ static void take_row(void *context, const struct record_key *key, struct store_b
 
 static int count_rows(struct scene *scene) {
   scene->rows = 0;
-  assert_int_equal(journal_read(scene->journal, STORE_DB_HEALTH, take_row, scene, NULL), STATUS_OK);
+  assert_int_equal(live_rows_read(journal_store(scene->journal), STORE_DB_HEALTH, take_row, scene, NULL), STATUS_OK);
   return scene->rows;
 }
 
@@ -114,7 +114,7 @@ static void take_mark(void *context, const char *service) {
 
 /* Closes the journal's store for a look from another handle, since one process must not open it twice. */
 static int count_marks(struct scene *scene) {
-  journal_withdraw(scene->journal, &scene->row.item);
+  live_row_withdraw(&scene->row.item);
   journal_free(scene->journal);
   struct store *store;
   struct store_txn *txn;
@@ -142,7 +142,7 @@ static void news_is_marked_and_rings_the_bell(void **state) {
   bell_rang();
   journal_put(scene->journal, &scene->row.item, true);
   assert_true(journal_flush(scene->journal));
-  assert_int_equal(scene->row.item.pending, JOURNAL_WRITTEN);
+  assert_null(scene->row.item.queue);
   assert_true(bell_rang());
   assert_int_equal(count_rows(scene), 1);
   assert_int_equal(scene->seen.state, HEALTH_UP);
@@ -192,7 +192,7 @@ static void results_wait_for_the_store(void **state) {
   assert_int_not_equal(journal_open(scene->journal, NULL), STATUS_OK);
   journal_put(scene->journal, &scene->row.item, true);
   assert_false(journal_flush(scene->journal));
-  assert_int_equal(scene->row.item.pending, JOURNAL_NEWS);
+  assert_true(scene->row.item.is_news);
   open_journal(scene);
   assert_true(journal_flush(scene->journal));
   assert_int_equal(count_rows(scene), 1);
@@ -214,14 +214,14 @@ static void withdrawn_item_is_not_written(void **state) {
   struct scene *scene = *state;
   open_journal(scene);
   journal_put(scene->journal, &scene->row.item, true);
-  journal_withdraw(scene->journal, &scene->row.item);
+  live_row_withdraw(&scene->row.item);
   assert_true(journal_flush(scene->journal));
   assert_int_equal(count_rows(scene), 0);
 }
 
 static void more_than_a_batch_is_written(void **state) {
   struct scene *scene = *state;
-  enum { MANY = 3 * JOURNAL_BATCH_MOST / 2 };
+  enum { MANY = 3 * LIVE_ROWS_BATCH_MOST / 2 };
   struct row *items = calloc(MANY, sizeof *items);
   open_journal(scene);
   for (int i = 0; i < MANY; i++) {
@@ -246,12 +246,12 @@ static void loop_writes_news_in_its_next_turn(void **state) {
   name_row(&calm, "www.example.com", "fra-2");
   struct loop_timer *timer = loop_timer_new(scene->loop, stop_loop, scene->loop);
   journal_put(scene->journal, &calm.item, false);
-  assert_int_equal(calm.item.pending, JOURNAL_CALM);
+  assert_non_null(calm.item.queue);
   journal_put(scene->journal, &scene->row.item, true);
   loop_timer_after(timer, 1);
   loop_run(scene->loop);
-  assert_int_equal(scene->row.item.pending, JOURNAL_WRITTEN);
-  assert_int_equal(calm.item.pending, JOURNAL_WRITTEN);
+  assert_null(scene->row.item.queue);
+  assert_null(calm.item.queue);
   loop_timer_free(timer);
 }
 

@@ -55,8 +55,8 @@ static void expect(struct scene *scene, const char *name, double value) {
 
 static void key_is_service_and_member(void **state) {
   struct scene *scene = *state;
-  assert_memory_equal(scene->measure->item.key.bytes, "api.example.com\0fra-1", 21);
-  assert_int_equal(scene->measure->item.key.size, 21);
+  assert_memory_equal(scene->measure->row.key.bytes, "api.example.com\0fra-1", 21);
+  assert_int_equal(scene->measure->row.key.size, 21);
   assert_string_equal(measure_member(scene->measure), "fra-1");
 }
 

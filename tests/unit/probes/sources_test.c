@@ -221,9 +221,9 @@ static void those_that_are_registered_at_the_start_are_spread(void **state) {
 static void stored_rows_are_remembered_and_left_ones_deleted(void **state) {
   struct scene *scene = *state;
   struct metrics_record row = {.at_ms = 77, .read = 5, .failed = 2, .count = 1, .values = {{"eps", 3}}};
-  struct figures_item items[2] = {{.db = STORE_DB_METRICS_UTILIZATION}, {.db = STORE_DB_METRICS_UTILIZATION}};
-  record_key_member("www.example.com", "muc-1", &items[0].key);
-  record_key_member("old.example.com", "muc-1", &items[1].key);
+  struct figures_item items[2] = {{.row.db = STORE_DB_METRICS_UTILIZATION}, {.row.db = STORE_DB_METRICS_UTILIZATION}};
+  record_key_member("www.example.com", "muc-1", &items[0].row.key);
+  record_key_member("old.example.com", "muc-1", &items[1].row.key);
   for (int i = 0; i < 2; i++)
     figures_put(scene->figures, &items[i], &row, false);
   assert_true(figures_flush(scene->figures));

@@ -58,10 +58,10 @@ static void each_address_is_watched_by_each_monitor_of_its_service(void **state)
   assert_int_equal(scene->list.count, 6);
   for (size_t i = 0; i < scene->list.count; i++) {
     struct watch *watch = scene->list.items[i];
-    assert_ptr_equal(watch_list_find(&scene->list, &watch->item.key), watch);
+    assert_ptr_equal(watch_list_find(&scene->list, &watch->row.key), watch);
     assert_int_equal(watch->target.address.port, watch->target.monitor->port);
     /* the journal reads the service's name off the key */
-    assert_string_equal((const char *)watch->item.key.bytes, watch->target.service);
+    assert_string_equal((const char *)watch->row.key.bytes, watch->target.service);
     assert_true(strcmp(watch_member(watch), "m1") == 0 || strcmp(watch_member(watch), "m2") == 0);
   }
   struct record_key key;

@@ -31,8 +31,8 @@ static int set_up(void **state) {
   loop = loop_new();
   house = house_start(0);
   figures = figures_new(loop, &house, board, &bell);
-  item = (struct figures_item){.db = STORE_DB_METRICS_SCRAPE};
-  record_key_member("www.example.com", "fra-1", &item.key);
+  item = (struct figures_item){.row = {.db = STORE_DB_METRICS_SCRAPE}};
+  record_key_member("www.example.com", "fra-1", &item.row.key);
   memset(&record, 0, sizeof record);
   record.at_ms = 7;
   record.count = 1;
@@ -42,7 +42,7 @@ static int set_up(void **state) {
 }
 
 static int tear_down(void **state) {
-  figures_withdraw(figures, &item);
+  figures_withdraw(&item);
   figures_free(figures);
   loop_free(loop);
   return teardown(state);
@@ -86,7 +86,7 @@ static bool bell_rang(void) {
 static void news_is_marked_once_a_service_and_rings_the_bell(void **state) {
   (void)state;
   uint64_t sequence = 0;
-  struct figures_item other = {.db = STORE_DB_METRICS_CHECK, .key = item.key};
+  struct figures_item other = {.row = {.db = STORE_DB_METRICS_CHECK, .key = item.row.key}};
   figures_attach(figures, fixture->store);
   bell_rang();
   figures_put(figures, &item, &record, true);
@@ -131,13 +131,13 @@ static void withdrawn_rows_are_not_written_and_deleted_ones_go(void **state) {
   (void)state;
   figures_attach(figures, fixture->store);
   figures_put(figures, &item, &record, false);
-  figures_withdraw(figures, &item);
+  figures_withdraw(&item);
   assert_true(figures_flush(figures));
   assert_int_equal(count_rows(STORE_DB_METRICS_SCRAPE), 0);
   figures_put(figures, &item, &record, false);
-  figures_delete(figures, STORE_DB_METRICS_SNMP, &item.key, true);
+  figures_delete(figures, STORE_DB_METRICS_SNMP, &item.row.key, true);
   assert_true(figures_flush(figures));
-  figures_delete(figures, STORE_DB_METRICS_SCRAPE, &item.key, true);
+  figures_delete(figures, STORE_DB_METRICS_SCRAPE, &item.row.key, true);
   assert_true(figures_flush(figures));
   assert_int_equal(count_rows(STORE_DB_METRICS_SCRAPE), 0);
 }
@@ -151,19 +151,19 @@ static void stop(void *context) {
 
 static void more_than_a_batch_is_written_by_itself(void **state) {
   (void)state;
-  struct figures_item *items = calloc(2 * FIGURES_BATCH_MOST + 3, sizeof *items);
-  for (unsigned i = 0; i < 2 * FIGURES_BATCH_MOST + 3; i++) {
+  struct figures_item *items = calloc(2 * LIVE_ROWS_BATCH_MOST + 3, sizeof *items);
+  for (unsigned i = 0; i < 2 * LIVE_ROWS_BATCH_MOST + 3; i++) {
     char member[16];
     snprintf(member, sizeof member, "m%u", i);
-    items[i].db = STORE_DB_METRICS_SCRAPE;
-    record_key_member("www.example.com", member, &items[i].key);
+    items[i].row.db = STORE_DB_METRICS_SCRAPE;
+    record_key_member("www.example.com", member, &items[i].row.key);
     figures_put(figures, &items[i], &record, true);
   }
   figures_attach(figures, fixture->store);
   struct loop_timer *timer = loop_timer_new(loop, stop, &timer);
   loop_timer_after(timer, 1);
   loop_run(loop);
-  assert_int_equal(count_rows(STORE_DB_METRICS_SCRAPE), 2 * FIGURES_BATCH_MOST + 3);
+  assert_int_equal(count_rows(STORE_DB_METRICS_SCRAPE), 2 * LIVE_ROWS_BATCH_MOST + 3);
   loop_timer_free(timer);
   free(items);
 }
