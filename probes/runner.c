@@ -207,7 +207,8 @@ static void start_probe(struct check *check) {
   check->runs_slow = check->is_slow;
   runner->slow_running += check->runs_slow;
   check->endpoint->running++;
-  check->run = probe_kind_of(monitor->type)->start(runner->links.tools, &check->target, probe_finished, check);
+  struct probe_call call = {&check->target, probe_finished, check};
+  check->run = probe_kind_of(monitor->type)->start(runner->links.tools, &call);
 }
 
 /* What waits for a target that filled up meanwhile waits there. */

@@ -9,10 +9,8 @@
 #include "gslb/net/dns_reply.h"
 
 struct probe_run {
-  const struct probe_target *target;
+  struct probe_call call;
   struct resolver_query *query;
-  probe_done *done;
-  void *context;
 };
 
 /* The first thing that is not as expected, if any. */
@@ -84,20 +82,17 @@ static void judge_reply(const struct config_monitor *monitor, const struct resol
 static void finished(void *context, const struct resolver_reply *reply) {
   struct probe_run *run = context;
   struct probe_result result = {.rtt_us = reply->duration_us, .bytes = reply->length};
-  judge_reply(run->target->monitor, reply, &result);
-  run->done(run->context, &result);
+  judge_reply(run->call.target->monitor, reply, &result);
+  run->call.done(run->call.context, &result);
   free(run);
 }
 
-static struct probe_run *start(const struct probe_tools *tools, const struct probe_target *target, probe_done *done,
-                               void *context) {
-  const struct config_monitor *monitor = target->monitor;
+static struct probe_run *start(const struct probe_tools *tools, const struct probe_call *call) {
+  const struct config_monitor *monitor = call->target->monitor;
   struct probe_run *run = mem_alloc(sizeof *run);
-  run->target = target;
-  run->done = done;
-  run->context = context;
+  run->call = *call;
   struct resolver_question question = {
-      .server = target->address,
+      .server = call->target->address,
       .name = monitor->query_name,
       .type = monitor->query_type,
       .timeout_ms = monitor->timeout_ms,

@@ -10,12 +10,10 @@
 #include "probes/kinds/commands.h"
 
 struct probe_run {
-  const struct probe_target *target;
+  struct probe_call call;
   struct command_run *command; /* NULL: there is no channel to exec */
   struct loop_timer *timer;    /* then */
   int64_t started_us;
-  probe_done *done;
-  void *context;
 };
 
 static enum probe_reason reason_of(enum status status) {
@@ -33,13 +31,13 @@ static enum probe_reason reason_of(enum status status) {
 
 static void ran(void *context, enum status status, const char *text, const char *line) {
   struct probe_run *run = context;
-  const struct config_expectation *expectation = &run->target->monitor->expect;
+  const struct config_expectation *expectation = &run->call.target->monitor->expect;
   struct probe_result result = {.rtt_us = (uint32_t)(mono_now_us() - run->started_us), .bytes = strlen(line)};
   if (status == STATUS_OK && !probe_expectation_met(expectation, line, strlen(line)))
     probe_result_mismatch(&result, expectation, "last line");
   else
     probe_result_set(&result, reason_of(status), "%s%s%s", text, line[0] ? ": " : "", line);
-  run->done(run->context, &result);
+  run->call.done(run->call.context, &result);
   loop_timer_free(run->timer);
   free(run);
 }
@@ -48,16 +46,14 @@ static void none_there(void *context) {
   ran(context, STATUS_IO, "no process runs commands", "");
 }
 
-static struct probe_run *start(const struct probe_tools *tools, const struct probe_target *target, probe_done *done,
-                               void *context) {
-  const struct config_monitor *monitor = target->monitor;
+static struct probe_run *start(const struct probe_tools *tools, const struct probe_call *call) {
+  const struct config_monitor *monitor = call->target->monitor;
   struct probe_run *run = mem_alloc(sizeof *run);
-  run->target = target;
-  run->done = done;
-  run->context = context;
+  run->call = *call;
   run->started_us = mono_now_us();
   if (tools->commands) {
-    run->command = commands_start(tools->commands, monitor->name, &target->address, monitor->timeout_ms, ran, run);
+    run->command =
+        commands_start(tools->commands, monitor->name, &call->target->address, monitor->timeout_ms, ran, run);
   } else {
     run->timer = loop_timer_new(tools->loop, none_there, run);
     loop_timer_after(run->timer, 0);

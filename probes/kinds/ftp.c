@@ -9,15 +9,13 @@
 #define FILE_MOST 65536u /* so much of the file is looked through */
 
 struct probe_run {
-  const struct probe_target *target;
+  struct probe_call call;
   struct ftp_transfer *transfer;
-  probe_done *done;
-  void *context;
 };
 
 static void finished(void *context, const struct ftp_reply *reply) {
   struct probe_run *run = context;
-  const struct config_expectation *expectation = &run->target->monitor->expect;
+  const struct config_expectation *expectation = &run->call.target->monitor->expect;
   struct probe_result result = {.rtt_us = reply->duration_us, .bytes = reply->body_length};
   if (reply->outcome != NET_ANSWERED)
     probe_result_failed(&result, reply->outcome, reply->detail);
@@ -29,19 +27,16 @@ static void finished(void *context, const struct ftp_reply *reply) {
     probe_result_mismatch(&result, expectation, "file");
   else
     probe_result_set(&result, PROBE_PASSED, "%zu bytes", reply->body_length);
-  run->done(run->context, &result);
+  run->call.done(run->call.context, &result);
   free(run);
 }
 
-static struct probe_run *start(const struct probe_tools *tools, const struct probe_target *target, probe_done *done,
-                               void *context) {
-  const struct config_monitor *monitor = target->monitor;
+static struct probe_run *start(const struct probe_tools *tools, const struct probe_call *call) {
+  const struct config_monitor *monitor = call->target->monitor;
   struct probe_run *run = mem_alloc(sizeof *run);
-  run->target = target;
-  run->done = done;
-  run->context = context;
+  run->call = *call;
   struct ftp_request request = {
-      .address = target->address,
+      .address = call->target->address,
       .user = monitor->user,
       .password = monitor->password,
       .path = monitor->path,

@@ -8,10 +8,8 @@
 #include "gslb/base/memory.h"
 
 struct probe_run {
-  const struct probe_target *target;
+  struct probe_call call;
   struct http_transfer *transfer;
-  probe_done *done;
-  void *context;
 };
 
 static bool status_is_expected(const struct config_monitor *monitor, int status) {
@@ -36,7 +34,7 @@ static void format_expected(const struct config_monitor *monitor, char *text, si
 
 static void finished(void *context, const struct http_reply *reply) {
   struct probe_run *run = context;
-  const struct config_monitor *monitor = run->target->monitor;
+  const struct config_monitor *monitor = run->call.target->monitor;
   struct probe_result result = {.rtt_us = reply->duration_us, .bytes = reply->bytes};
   char expected[64];
   if (reply->outcome != NET_ANSWERED) {
@@ -49,21 +47,18 @@ static void finished(void *context, const struct http_reply *reply) {
   } else {
     probe_result_set(&result, PROBE_PASSED, "status %d", reply->status);
   }
-  run->done(run->context, &result);
+  run->call.done(run->call.context, &result);
   free(run);
 }
 
-static struct probe_run *start(const struct probe_tools *tools, const struct probe_target *target, probe_done *done,
-                               void *context) {
-  const struct config_monitor *monitor = target->monitor;
+static struct probe_run *start(const struct probe_tools *tools, const struct probe_call *call) {
+  const struct config_monitor *monitor = call->target->monitor;
   struct probe_run *run = mem_alloc(sizeof *run);
-  run->target = target;
-  run->done = done;
-  run->context = context;
+  run->call = *call;
   struct http_request request = {
       .method = monitor->method,
-      .address = target->address,
-      .host = monitor->host ? monitor->host : target->service,
+      .address = call->target->address,
+      .host = monitor->host ? monitor->host : call->target->service,
       .path = monitor->path,
       .timeout_ms = monitor->timeout_ms,
       .body_most = monitor->body_most,

@@ -7,10 +7,9 @@
 #include "probes/kinds/pinger.h"
 
 struct probe_run {
+  struct probe_call call;
   struct ping *ping;        /* NULL: there is no pinger */
   struct loop_timer *timer; /* then */
-  probe_done *done;
-  void *context;
 };
 
 static void answered(void *context, enum net_outcome outcome, const char *detail, uint32_t duration_us) {
@@ -20,7 +19,7 @@ static void answered(void *context, enum net_outcome outcome, const char *detail
     probe_result_set(&result, PROBE_PASSED, "echo reply");
   else
     probe_result_failed(&result, outcome, detail);
-  run->done(run->context, &result);
+  run->call.done(run->call.context, &result);
   loop_timer_free(run->timer);
   free(run);
 }
@@ -29,13 +28,11 @@ static void none_there(void *context) {
   answered(context, NET_LOCAL, "no socket for it", 0);
 }
 
-static struct probe_run *start(const struct probe_tools *tools, const struct probe_target *target, probe_done *done,
-                               void *context) {
+static struct probe_run *start(const struct probe_tools *tools, const struct probe_call *call) {
   struct probe_run *run = mem_alloc(sizeof *run);
-  run->done = done;
-  run->context = context;
+  run->call = *call;
   if (tools->pinger) {
-    run->ping = pinger_start(tools->pinger, &target->address, target->monitor->timeout_ms, answered, run);
+    run->ping = pinger_start(tools->pinger, &call->target->address, call->target->monitor->timeout_ms, answered, run);
   } else {
     run->timer = loop_timer_new(tools->loop, none_there, run);
     loop_timer_after(run->timer, 0);

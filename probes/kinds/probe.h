@@ -67,14 +67,18 @@ struct probe_tools { /* shared by all probes of the process */
 
 typedef void probe_done(void *context, const struct probe_result *result);
 
+struct probe_call {
+  const struct probe_target *target; /* borrowed until the run ends; its monitor may be replaced by an equal one */
+  probe_done *done;
+  void *context;
+};
+
 struct probe_run; /* each kind has its own */
 
 struct probe_kind {
-  struct probe_run *(*start)(const struct probe_tools *tools, const struct probe_target *target, probe_done *done,
-                             void *context);
-  /* target is borrowed until the run ends (its monitor may be replaced by an equal one meanwhile). done is called once,
-   * from the loop and never within this call, at the latest after the monitor's time-out; the run is then over and its
-   * handle void. result is borrowed until done returns. */
+  struct probe_run *(*start)(const struct probe_tools *tools, const struct probe_call *call);
+  /* Copies the call. done is called once, from the loop and never within start, at the latest after the monitor's
+   * time-out; the run is then over and its handle void. result is borrowed until done returns. */
   void (*cancel)(struct probe_run *run);
   /* Ends the run; done is not called any more. */
 };

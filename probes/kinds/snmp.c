@@ -9,10 +9,8 @@
 #include "probes/kinds/snmp_plan.h"
 
 struct probe_run {
-  const struct probe_target *target;
+  struct probe_call call;
   struct snmp_query *query;
-  probe_done *done;
-  void *context;
 };
 
 static const char *const wanted_words[] = {
@@ -74,25 +72,22 @@ static void answered(void *context, const struct snmp_answer *answer) {
   struct probe_run *run = context;
   struct probe_result result = {.rtt_us = answer->duration_us};
   if (answer->outcome == NET_ANSWERED)
-    judge_value(run->target->monitor, answer->objects[0], &result);
+    judge_value(run->call.target->monitor, answer->objects[0], &result);
   else
     probe_result_failed(&result, answer->outcome, answer->detail);
-  run->done(run->context, &result);
+  run->call.done(run->call.context, &result);
   free(run);
 }
 
-static struct probe_run *start(const struct probe_tools *tools, const struct probe_target *target, probe_done *done,
-                               void *context) {
-  const struct config_monitor *monitor = target->monitor;
+static struct probe_run *start(const struct probe_tools *tools, const struct probe_call *call) {
+  const struct config_monitor *monitor = call->target->monitor;
   struct probe_run *run = mem_alloc(sizeof *run);
   struct object_id object = {0};
   struct snmp_identity identity;
-  run->target = target;
-  run->done = done;
-  run->context = context;
+  run->call = *call;
   object_id_parse(monitor->oid, &object);
-  snmp_identity_of(&target->config->snmp[monitor->access], &identity);
-  struct snmp_request request = {.device = target->address,
+  snmp_identity_of(&call->target->config->snmp[monitor->access], &identity);
+  struct snmp_request request = {.device = call->target->address,
                                  .access = &identity,
                                  .timeout_ms = monitor->timeout_ms,
                                  .objects = &object,

@@ -16,7 +16,7 @@
 enum stage { STAGE_FAILED, STAGE_CONNECTING, STAGE_SENDING, STAGE_READING };
 
 struct probe_run {
-  const struct probe_target *target;
+  struct probe_call call;
   struct loop_timer *timer;
   struct loop_poll *poll;
   int fd; /* -1: none could be made */
@@ -26,8 +26,6 @@ struct probe_run {
   char *answer;
   size_t length;
   int64_t started_us, last_us; /* last_us: when the newest byte came */
-  probe_done *done;
-  void *context;
 };
 
 static void release(struct probe_run *run) {
@@ -44,7 +42,7 @@ static struct probe_result result_until(const struct probe_run *run, int64_t now
 }
 
 static void finish(struct probe_run *run, const struct probe_result *result) {
-  run->done(run->context, result);
+  run->call.done(run->call.context, result);
   release(run);
 }
 
@@ -55,7 +53,7 @@ static void fail(struct probe_run *run, enum net_outcome outcome, const char *de
 }
 
 static bool is_met(const struct probe_run *run) {
-  return probe_expectation_met(&run->target->monitor->expect, run->answer, run->length);
+  return probe_expectation_met(&run->call.target->monitor->expect, run->answer, run->length);
 }
 
 /* No more will come, or no more is wanted. */
@@ -64,12 +62,12 @@ static void judge(struct probe_run *run, int64_t now_us) {
   if (is_met(run))
     probe_result_set(&result, PROBE_PASSED, "answer of %zu bytes", run->length);
   else
-    probe_result_mismatch(&result, &run->target->monitor->expect, "answer");
+    probe_result_mismatch(&result, &run->call.target->monitor->expect, "answer");
   finish(run, &result);
 }
 
 static void read_answer(struct probe_run *run) {
-  const struct config_expectation *expectation = &run->target->monitor->expect;
+  const struct config_expectation *expectation = &run->call.target->monitor->expect;
   if (!run->answer)
     run->answer = mem_alloc(ANSWER_MOST + 1);
   ssize_t got = recv(run->fd, run->answer + run->length, ANSWER_MOST - run->length, 0);
@@ -91,7 +89,7 @@ static void read_answer(struct probe_run *run) {
 }
 
 static void send_rest(struct probe_run *run) {
-  const struct config_monitor *monitor = run->target->monitor;
+  const struct config_monitor *monitor = run->call.target->monitor;
   if (run->sent < monitor->send_size) {
     ssize_t sent = send(run->fd, monitor->send + run->sent, monitor->send_size - run->sent, MSG_NOSIGNAL);
     if (sent < 0 && errno != EAGAIN && errno != EINTR) {
@@ -143,7 +141,7 @@ static void timed_out(void *context) {
   else if (run->stage == STAGE_CONNECTING)
     fail(run, NET_TIMEOUT_CONNECT, "");
   else if (run->length > 0)
-    judge(run, run->target->monitor->expect.is_inverted ? run->last_us : mono_now_us());
+    judge(run, run->call.target->monitor->expect.is_inverted ? run->last_us : mono_now_us());
   else
     fail(run, NET_TIMEOUT_ANSWER, "");
 }
@@ -164,17 +162,14 @@ static void begin_connect(struct probe_run *run, const struct probe_tools *tools
   run->stage = STAGE_CONNECTING;
 }
 
-static struct probe_run *start(const struct probe_tools *tools, const struct probe_target *target, probe_done *done,
-                               void *context) {
+static struct probe_run *start(const struct probe_tools *tools, const struct probe_call *call) {
   struct probe_run *run = mem_alloc(sizeof *run);
-  run->target = target;
-  run->done = done;
-  run->context = context;
+  run->call = *call;
   run->started_us = mono_now_us();
   run->timer = loop_timer_new(tools->loop, timed_out, run);
-  begin_connect(run, tools, &target->address);
+  begin_connect(run, tools, &call->target->address);
   /* what is known already is told in the next turn: the caller has no handle yet */
-  loop_timer_after(run->timer, run->stage == STAGE_FAILED ? 0 : target->monitor->timeout_ms);
+  loop_timer_after(run->timer, run->stage == STAGE_FAILED ? 0 : call->target->monitor->timeout_ms);
   return run;
 }
 

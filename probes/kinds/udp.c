@@ -14,15 +14,13 @@
 #define DATAGRAM_MOST 65535u
 
 struct probe_run {
-  const struct probe_target *target;
+  struct probe_call call;
   struct loop_timer *timer;
   struct loop_poll *poll;
   int fd;    /* -1: none could be made */
   int error; /* errno of what failed at the start; 0 */
   uint64_t bytes;
   int64_t started_us;
-  probe_done *done;
-  void *context;
 };
 
 static void release(struct probe_run *run) {
@@ -36,7 +34,7 @@ static void release(struct probe_run *run) {
 static void finish(struct probe_run *run, struct probe_result *result) {
   result->rtt_us = (uint32_t)(mono_now_us() - run->started_us);
   result->bytes = run->bytes;
-  run->done(run->context, result);
+  run->call.done(run->call.context, result);
   release(run);
 }
 
@@ -49,7 +47,7 @@ static void fail(struct probe_run *run, enum net_outcome outcome, const char *de
 static void ready(void *context, int events) {
   (void)events;
   struct probe_run *run = context;
-  const struct config_expectation *expectation = &run->target->monitor->expect;
+  const struct config_expectation *expectation = &run->call.target->monitor->expect;
   char datagram[DATAGRAM_MOST + 1];
   ssize_t got = recv(run->fd, datagram, DATAGRAM_MOST, 0);
   if (got < 0) {
@@ -75,7 +73,7 @@ static void timed_out(void *context) {
   if (run->error) {
     fail(run, net_outcome_of_errno(run->error), strerror(run->error));
   } else if (run->bytes > 0) {
-    probe_result_mismatch(&result, &run->target->monitor->expect, "answer");
+    probe_result_mismatch(&result, &run->call.target->monitor->expect, "answer");
     finish(run, &result);
   } else {
     fail(run, NET_TIMEOUT_ANSWER, "");
@@ -83,9 +81,9 @@ static void timed_out(void *context) {
 }
 
 static int begin(struct probe_run *run, const struct probe_tools *tools) {
-  const struct config_monitor *monitor = run->target->monitor;
+  const struct config_monitor *monitor = run->call.target->monitor;
   struct sockaddr_storage sockaddr;
-  socklen_t length = addr_to_sockaddr(&run->target->address, &sockaddr);
+  socklen_t length = addr_to_sockaddr(&run->call.target->address, &sockaddr);
   run->fd = socket(sockaddr.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   /* connected, so that nobody else's datagrams are taken and a refusal is told */
   if (run->fd < 0 || connect(run->fd, (struct sockaddr *)&sockaddr, length) < 0)
@@ -96,17 +94,14 @@ static int begin(struct probe_run *run, const struct probe_tools *tools) {
   return send(run->fd, monitor->send ? monitor->send : "", monitor->send_size, MSG_NOSIGNAL) < 0 ? errno : 0;
 }
 
-static struct probe_run *start(const struct probe_tools *tools, const struct probe_target *target, probe_done *done,
-                               void *context) {
+static struct probe_run *start(const struct probe_tools *tools, const struct probe_call *call) {
   struct probe_run *run = mem_alloc(sizeof *run);
-  run->target = target;
-  run->done = done;
-  run->context = context;
+  run->call = *call;
   run->started_us = mono_now_us();
   run->timer = loop_timer_new(tools->loop, timed_out, run);
   run->error = begin(run, tools);
   /* what is known already is told in the next turn: the caller has no handle yet */
-  loop_timer_after(run->timer, run->error ? 0 : target->monitor->timeout_ms);
+  loop_timer_after(run->timer, run->error ? 0 : call->target->monitor->timeout_ms);
   return run;
 }
 

@@ -78,7 +78,7 @@ static void probe_at(struct scene *scene, enum monitor_type type, struct addr ad
   struct probe_target target = {NULL, &scene->monitor, "www.example.com", address};
   scene->results = 0;
   scene->monitor.type = type;
-  probe_kind_of(type)->start(&scene->tools, &target, done, scene);
+  probe_kind_of(type)->start(&scene->tools, &(struct probe_call){&target, done, scene});
   assert_int_equal(scene->results, 0);
   loop_run(scene->tools.loop);
   assert_int_equal(scene->results, 1);
@@ -178,7 +178,7 @@ static void cancelled_probes_are_silent(void **state) {
     if (type == MONITOR_SNMP)
       continue;
     const struct probe_kind *kind = probe_kind_of((enum monitor_type)type);
-    kind->cancel(kind->start(&scene->tools, &target, done, scene));
+    kind->cancel(kind->start(&scene->tools, &(struct probe_call){&target, done, scene}));
   }
   assert_int_equal(scene->results, 0);
   probe_at(scene, MONITOR_TCP, target.address);

@@ -90,7 +90,7 @@ static struct seen probe(struct scene *scene, uint32_t access, const char *oid, 
   struct seen seen = {.scene = scene};
   if (!snmpd_is_installed())
     skip();
-  assert_non_null(probe_snmp.start(&scene->tools, &target, probed, &seen));
+  assert_non_null(probe_snmp.start(&scene->tools, &(struct probe_call){&target, probed, &seen}));
   loop_run(scene->loop);
   return seen;
 }
