@@ -79,10 +79,14 @@ $(PROGRAMS:%=$(BUILD)/%): $(LIBRARY)
 	@echo "  link  $@"
 	@$(CC) $(LDFLAGS_ALL) $(filter %.o,$^) $(LIBRARY) $(PKG_LIBS) -o $@
 
-$(BUILD)/unit/%: tests/unit/%.c $(LIBRARY)
+# what stands beside a test and is none goes into it
+beside = $(patsubst %.c,$(BUILD)/%.o,$(filter-out %_test.c,$(wildcard $(dir $(1))*.c)))
+.SECONDARY: $(patsubst %.c,$(BUILD)/%.o,$(filter-out %_test.c,$(filter tests/unit/%.c,$(C_FILES))))
+.SECONDEXPANSION:
+$(BUILD)/unit/%: tests/unit/%.c $$(call beside,tests/unit/$$*) $(LIBRARY)
 	@mkdir -p $(@D)
 	@echo "  link  $@"
-	@$(CC) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) $< $(LIBRARY) $(PKG_LIBS) -lcmocka -o $@
+	@$(CC) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) $< $(filter %.o,$^) $(LIBRARY) $(PKG_LIBS) -lcmocka -o $@
 
 unit: $(UNITS)
 	@set -e; for test in $(UNITS); do $$test; done

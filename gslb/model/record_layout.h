@@ -35,6 +35,7 @@ struct record_layout {
 };
 
 #define LAYOUT_SIZE_OF(record, name) sizeof(((struct record *)0)->name)
+#define LAYOUT_ELEMENT_SIZE_OF(record, name) sizeof(((struct record *)0)->name[0])
 #define NUMBER(record, name)                                                                                           \
   .kind = LAYOUT_NUMBER, .offset = offsetof(struct record, name), .size = LAYOUT_SIZE_OF(record, name)
 #define CHOICE(record, name, least_wrong)                                                                              \
@@ -47,8 +48,8 @@ struct record_layout {
 #define REAL(record, name)                                                                                             \
   .kind = LAYOUT_REAL, .offset = offsetof(struct record, name), .size = LAYOUT_SIZE_OF(record, name)
 #define LIST(record, name, counter, layout_of_element)                                                                 \
-  .kind = LAYOUT_LIST, .offset = offsetof(struct record, name), .size = LAYOUT_SIZE_OF(record, name[0]),               \
-  .limit = LAYOUT_SIZE_OF(record, name) / LAYOUT_SIZE_OF(record, name[0]),                                             \
+  .kind = LAYOUT_LIST, .offset = offsetof(struct record, name), .size = LAYOUT_ELEMENT_SIZE_OF(record, name),          \
+  .limit = LAYOUT_SIZE_OF(record, name) / LAYOUT_ELEMENT_SIZE_OF(record, name),                                        \
   .count_offset = offsetof(struct record, counter), .element = (layout_of_element)
 #define LAYOUT(record)                                                                                                 \
   static const struct record_layout record##_layout = {record##_fields,                                                \

@@ -1,3 +1,5 @@
+#include <poll.h>
+
 #include "tests/unit/probes/sources_scene.h"
 
 static void utilization_of_a_configured_member_is_stored(void **state) {

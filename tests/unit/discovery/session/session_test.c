@@ -4,8 +4,10 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
+#include <jansson.h>
 
 #include "discovery/documents/notice.h"
 #include "discovery/session/session.h"

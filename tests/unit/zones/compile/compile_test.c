@@ -1,5 +1,8 @@
 #include "zones/compile/compile.h"
 
+#include <fcntl.h>
+#include <sys/mman.h>
+
 #include "tests/unit/zones/compile/compile_fixture.h"
 
 static void image_holds_every_record_as_it_was_written(void **state) {

@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 
 #include <cmocka.h>
+#include <ldns/ldns.h>
 
 #include "tests/unit/zones/secondary/primary.h"
 #include "zones/message/query.h"
