@@ -2,6 +2,7 @@
  * The operator's command line. */
 #include <getopt.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -331,68 +332,49 @@ static const struct command *find_command(const char *word) {
   return NULL;
 }
 
-/* Where the option's argument is kept; NULL: it has none, or is none of these. */
+struct place { /* where an option's argument is kept */
+  int code;
+  size_t offset; /* in struct ctl_line, of a const char * */
+};
+
+#define PLACE(option, name) .code = (option), .offset = offsetof(struct ctl_line, name)
+static const struct place places[] = {
+    {PLACE('c', config)},
+    {PLACE('s', socket)},
+    {PLACE('r', reason)},
+    {PLACE(OPTION_SERVICE, service)},
+    {PLACE(OPTION_STATE, state)},
+    {PLACE(OPTION_FOR, duration)},
+    {PLACE(OPTION_LIMIT, limit)},
+    {PLACE(OPTION_ORIGIN, origin)},
+    {PLACE(OPTION_SITE, site)},
+    {PLACE(OPTION_OWNER, owner)},
+    {PLACE(OPTION_KIND, kind)},
+    {PLACE(OPTION_RESOURCE, resource)},
+    {PLACE(OPTION_RESOURCES, resources)},
+    {PLACE(OPTION_SERVICES, services)},
+    {PLACE(OPTION_TOKEN_FILE, token_file)},
+    {PLACE(OPTION_AT, at)},
+    {PLACE(OPTION_SINCE, since)},
+    {PLACE(OPTION_FROM, from)},
+    {PLACE(OPTION_TO, to)},
+    {PLACE(OPTION_STEP, step)},
+    {PLACE(OPTION_SOURCE, source)},
+    {PLACE(OPTION_ACCESS, access)},
+    {PLACE(OPTION_COMMUNITY, community)},
+    {PLACE(OPTION_USER, user)},
+    {PLACE(OPTION_AUTH, auth)},
+    {PLACE(OPTION_AUTH_SECRET, auth_secret)},
+    {PLACE(OPTION_PRIVACY_SECRET, privacy_secret)},
+    {PLACE(OPTION_CONTEXT, context)},
+};
+
+/* NULL: the option has no argument, or another kind of it. */
 static const char **place_of(struct ctl_line *line, int code) {
-  switch (code) {
-  case 'c':
-    return &line->config;
-  case 's':
-    return &line->socket;
-  case 'r':
-    return &line->reason;
-  case OPTION_SERVICE:
-    return &line->service;
-  case OPTION_STATE:
-    return &line->state;
-  case OPTION_FOR:
-    return &line->duration;
-  case OPTION_LIMIT:
-    return &line->limit;
-  case OPTION_ORIGIN:
-    return &line->origin;
-  case OPTION_SITE:
-    return &line->site;
-  case OPTION_OWNER:
-    return &line->owner;
-  case OPTION_KIND:
-    return &line->kind;
-  case OPTION_RESOURCE:
-    return &line->resource;
-  case OPTION_RESOURCES:
-    return &line->resources;
-  case OPTION_SERVICES:
-    return &line->services;
-  case OPTION_TOKEN_FILE:
-    return &line->token_file;
-  case OPTION_AT:
-    return &line->at;
-  case OPTION_SINCE:
-    return &line->since;
-  case OPTION_FROM:
-    return &line->from;
-  case OPTION_TO:
-    return &line->to;
-  case OPTION_STEP:
-    return &line->step;
-  case OPTION_SOURCE:
-    return &line->source;
-  case OPTION_ACCESS:
-    return &line->access;
-  case OPTION_COMMUNITY:
-    return &line->community;
-  case OPTION_USER:
-    return &line->user;
-  case OPTION_AUTH:
-    return &line->auth;
-  case OPTION_AUTH_SECRET:
-    return &line->auth_secret;
-  case OPTION_PRIVACY_SECRET:
-    return &line->privacy_secret;
-  case OPTION_CONTEXT:
-    return &line->context;
-  default:
-    return NULL;
-  }
+  for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
+    if (places[i].code == code)
+      return (const char **)(void *)((char *)line + places[i].offset);
+  return NULL;
 }
 
 /* Returns -1 to go on, else the exit status. */
