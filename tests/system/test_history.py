@@ -13,6 +13,7 @@ from tests.system.figure_server import FigureServer, ShiftedClock
 from tests.system.harness import Case, end_process, eventually
 from tests.system.length import LONG
 
+WAITS = True  # for minutes to end
 NAME = "www.example.com"
 HOLDER = """
 import ctypes, sys
@@ -27,6 +28,7 @@ sys.stdin.read()
 lmdb.mdb_txn_abort(txn)
 """
 NOON = calendar.timegm((2027, 3, 14, 12, 0, 0))
+LATE_S = 54  # of a minute: what is left of it is for the start and a first figure
 
 
 def unix(text):
@@ -74,7 +76,7 @@ class History(Case):
 
     def test_minutes_and_hours_over_restarts(self):
         daemon = self.prepare_with(history=True)
-        self.start_at(daemon, NOON + 10 * 60 + 50)
+        self.start_at(daemon, NOON + 10 * 60 + LATE_S)
         self.assertEqual(self.history(daemon).json, {"id": f"{NAME}/m1", "series": []})
         self.tell_until_kept(daemon, 0.25, NOON + 10 * 60)
         series = {(row["metric"], row["source"]): unix(row["since_at"]) for row in self.history(daemon).json["series"]}
@@ -84,7 +86,7 @@ class History(Case):
         self.check_refusals(daemon)
         # ended at once, as when the power goes: it is on the disk
         daemon.kill_all()
-        self.start_at(daemon, NOON + 15 * 60 + 50)
+        self.start_at(daemon, NOON + 15 * 60 + LATE_S)
         self.assertEqual(self.points(daemon), [self.one(NOON + 10 * 60, 0.25)])
         self.tell_until_kept(daemon, 1.0, NOON + 15 * 60)
         self.assertEqual(self.points(daemon), [self.one(NOON + 10 * 60, 0.25), self.one(NOON + 15 * 60, 1.0)])
@@ -93,7 +95,7 @@ class History(Case):
         self.assertEqual(self.points(daemon, **{"from": "2027-03-14T12:11:00Z", "to": "2027-03-14T12:15:00Z"}), [])
         # and the hour, when it is over
         self.assertEqual(daemon.stop(), 0)
-        self.start_at(daemon, NOON + 59 * 60 + 50)
+        self.start_at(daemon, NOON + 59 * 60 + LATE_S)
         self.tell_until_kept(daemon, 0.5, NOON + 59 * 60)
         hours = {"from": -2 * 86400}
 
@@ -105,14 +107,14 @@ class History(Case):
         self.assertEqual(self.history(daemon, metric="cpu_utilization", **hours).json["resolution_s"], 3600)
         # a day later the minutes are gone, and the hour is there
         self.assertEqual(daemon.stop(), 0)
-        self.start_at(daemon, NOON + 26 * 3600 + 50)
+        self.start_at(daemon, NOON + 26 * 3600 + LATE_S)
         self.tell_until_kept(daemon, 0.75, NOON + 26 * 3600)
         (at, least, _, greatest, count), = [row for row in self.points(daemon, **hours) if row[0] == NOON]
         self.assertEqual((at, least, greatest, count), (NOON, 0.25, 1.0, 3))
         self.assertEqual(self.points(daemon), [self.one(NOON + 26 * 3600, 0.75)])
         # 61 days later that hour is gone too
         self.assertEqual(daemon.stop(), 0)
-        self.start_at(daemon, NOON + 62 * 86400 + 50)
+        self.start_at(daemon, NOON + 62 * 86400 + LATE_S)
         self.tell_until_kept(daemon, 0.375, NOON + 62 * 86400)
         self.assertEqual([row for row in self.points(daemon, **{"from": -59 * 86400, "step": 3600}) if row[0] <= NOON + 27 * 3600], [])
 
@@ -147,7 +149,7 @@ class History(Case):
                                         "metrics": [{"name": "cpu_utilization", "series": "cpu"}]})
         daemon.extra["services"][0]["sources"].append("scraped")
         daemon.write_config()
-        self.start_at(daemon, NOON + 50)
+        self.start_at(daemon, NOON + LATE_S)
         reply = eventually(lambda: self.history(daemon, metric="cpu_utilization").status == 409 and
                            self.history(daemon, metric="cpu_utilization"), 25, "both are kept")
         self.assertEqual(sorted(reply.json["candidates"]), ["scrape", "utilization"])
@@ -162,11 +164,11 @@ class History(Case):
                                         "interval": "500ms", "timeout": "300ms", "metrics": [{"name": "alive", "series": "alive"}]})
         daemon.extra["services"][0]["sources"].append("scraped")
         daemon.write_config()
-        self.start_at(daemon, NOON + 50)
+        self.start_at(daemon, NOON + LATE_S)
         self.tell_until_kept(daemon, 0.25, NOON)
         self.assertEqual(daemon.stop(), 0)
         self.server.end()
-        self.start_at(daemon, NOON + 5 * 60 + 50)
+        self.start_at(daemon, NOON + 5 * 60 + LATE_S)
         eventually(lambda: self.one(NOON + 5 * 60, 1.0) in self.points(daemon, "alive"), 25, "the minute is kept")
         for metric, value in (("cpu_utilization", 0.25), ("load", 0.125)):
             self.assertEqual(self.points(daemon, metric), [self.one(NOON, value)])
@@ -174,7 +176,7 @@ class History(Case):
     @unittest.skipUnless(LONG, "takes two minutes")
     def test_disk_that_takes_nothing_leaves_a_gap_and_holds_up_nobody(self):
         daemon = self.prepare_with(history=True)
-        self.start_at(daemon, NOON + 50)
+        self.start_at(daemon, NOON + LATE_S)
         self.tell_until_kept(daemon, 0.25, NOON)
         # whoever has the durable store's only write transaction keeps the committer waiting, as a stalled disk would
         holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(daemon.directory / "state" / "store")], stdin=subprocess.PIPE,
@@ -202,8 +204,8 @@ class History(Case):
 
     def test_nothing_is_kept_unless_asked_for(self):
         daemon = self.prepare_with()
-        self.start_at(daemon, NOON + 52)
-        end = time.monotonic() + NOON + 64 - self.clock.now()
+        self.start_at(daemon, NOON + LATE_S)
+        end = time.monotonic() + NOON + 63 - self.clock.now()
         eventually(lambda: time.monotonic() > end, 30, "the minute is over")
         self.assertEqual(daemon.member(NAME, "m1")["load"]["load"], 0.25)
         self.assertEqual(self.history(daemon).json["series"], [])
@@ -214,7 +216,7 @@ class History(Case):
     @unittest.skipUnless(LONG, "takes two minutes: tests/run --long")
     def test_answers_by_the_minute(self):
         daemon = self.prepare_with(history=True)
-        self.start_at(daemon, NOON + 55)
+        self.start_at(daemon, NOON + LATE_S)
         eventually(lambda: self.points(daemon, "load"), 20, "the first minute is kept")
         for _ in range(120):
             daemon.ask(NAME)

@@ -8,6 +8,7 @@ from tests.system.harness import NO_ANSWER, Case, eventually, free_port
 from tests.system.registrant import Registrant, create_token, registration
 from tests.system.test_page import HEIGHT, WIDTH, Browser
 
+WAITS = True  # for leases to end
 LEASE_S = 5
 NAME = "app.example.com"
 QUIET = "quiet.example.com"  # nobody probes its members

@@ -135,7 +135,7 @@ class Utilization(Sources):
         daemon = self.start_reading(server, {"type": "utilization", "every_answers": 100})
         eventually(lambda: server.asked, 12, "a new source is read soon")
         time.sleep(2.5)  # by now it has looked where the member's answers are counted
-        for _ in range(3):
+        for _ in range(2):
             before = len(server.asked)
             for _ in range(60):
                 daemon.ask(NAME)

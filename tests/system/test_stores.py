@@ -8,6 +8,8 @@ from pathlib import Path
 
 from tests.system.harness import NO_ANSWER, Case, eventually, free_port
 
+WAITS = True  # a minute, for a checkpoint
+
 
 class Stores(Case):
     def extra(self, interval="300ms"):

@@ -1,11 +1,11 @@
 #include "gslb/model/config.h"
 
-#include <ftw.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "gslb/base/memory.h"
 #include "gslb/model/config_bundle.h"
+#include "tests/unit/base/directory.h"
 #include "tests/unit/model/config_text.h"
 
 #define SERVER "server: {state: /var/lib/gslb, listen: [127.0.0.1@53]}\n"
@@ -31,21 +31,16 @@ static void make_directory(const char *name) {
   free(path);
 }
 
-static int remove_one(const char *path, const struct stat *info, int type, struct FTW *walk) {
-  (void)info, (void)type, (void)walk;
-  return remove(path);
-}
-
 static int empty(void **state) {
   (void)state;
-  if (access(directory, F_OK) == 0 && nftw(directory, remove_one, 8, FTW_DEPTH | FTW_PHYS) != 0)
+  if (access(directory, F_OK) == 0 && directory_remove(directory) != 0)
     return -1;
   return mkdir(directory, 0700);
 }
 
 static int leave(void **state) {
   (void)state;
-  return nftw(directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+  return directory_remove(directory);
 }
 
 static struct config *load(void) {

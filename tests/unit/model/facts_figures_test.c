@@ -1,6 +1,5 @@
 #include "gslb/model/facts_figures.h"
 
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,6 +11,7 @@
 
 #include "gslb/model/facts.h"
 #include "gslb/model/load_latch.h"
+#include "tests/unit/base/directory.h"
 
 enum { WWW, API, TOP, PATTERN };
 
@@ -61,20 +61,13 @@ static int setup(void **state) {
   return 0;
 }
 
-static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *walk) {
-  (void)info;
-  (void)type;
-  (void)walk;
-  return remove(path);
-}
-
 static int teardown(void **state) {
   struct fixture *fixture = *state;
   facts_free(fixture->facts);
   config_free(fixture->config);
   store_close(fixture->durable);
   store_close(fixture->live);
-  nftw(fixture->directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+  directory_remove(fixture->directory);
   free(fixture);
   return 0;
 }

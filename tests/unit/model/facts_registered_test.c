@@ -1,6 +1,5 @@
 #include "gslb/model/facts.h"
 
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/model/roster_config.h"
+#include "tests/unit/base/directory.h"
 
 struct fixture {
   char directory[64];
@@ -32,19 +32,12 @@ static int setup(void **state) {
   return 0;
 }
 
-static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *walk) {
-  (void)info;
-  (void)type;
-  (void)walk;
-  return remove(path);
-}
-
 static int teardown(void **state) {
   struct fixture *fixture = *state;
   facts_free(fixture->facts);
   store_close(fixture->durable);
   store_close(fixture->live);
-  nftw(fixture->directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+  directory_remove(fixture->directory);
   free(fixture);
   return 0;
 }

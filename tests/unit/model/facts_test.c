@@ -1,6 +1,5 @@
 #include "gslb/model/facts.h"
 
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,6 +8,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "tests/unit/base/directory.h"
 
 #define MANY 40u
 
@@ -68,19 +69,12 @@ static int setup(void **state) {
   return 0;
 }
 
-static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *walk) {
-  (void)info;
-  (void)type;
-  (void)walk;
-  return remove(path);
-}
-
 static int teardown(void **state) {
   struct fixture *fixture = *state;
   facts_free(fixture->facts);
   store_close(fixture->durable);
   store_close(fixture->live);
-  nftw(fixture->directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+  directory_remove(fixture->directory);
   free(fixture);
   return 0;
 }

@@ -3,7 +3,6 @@
 #ifndef TESTS_UNIT_MODEL_STORE_FIXTURE_H
 #define TESTS_UNIT_MODEL_STORE_FIXTURE_H
 
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -16,6 +15,7 @@
 #include <cmocka.h>
 
 #include "gslb/model/store.h"
+#include "tests/unit/base/directory.h"
 
 struct fixture {
   char directory[64];
@@ -30,17 +30,10 @@ static inline int setup(void **state) {
   return mkdtemp(fixture->directory) ? 0 : -1;
 }
 
-static inline int remove_entry(const char *path, const struct stat *info, int type, struct FTW *walk) {
-  (void)info;
-  (void)type;
-  (void)walk;
-  return remove(path);
-}
-
 static inline int teardown(void **state) {
   struct fixture *fixture = *state;
   store_close(fixture->store);
-  nftw(fixture->directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+  directory_remove(fixture->directory);
   free(fixture);
   return 0;
 }

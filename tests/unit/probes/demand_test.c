@@ -10,6 +10,7 @@
 
 #include "gslb/model/records.h"
 #include "probes/demand.h"
+#include "tests/unit/base/directory.h"
 
 struct scene {
   char directory[64];
@@ -48,11 +49,9 @@ static int set_up(void **state) {
 
 static int tear_down(void **state) {
   struct scene *scene = *state;
-  char command[128];
   demand_free(scene->demand);
   store_close(scene->store);
-  snprintf(command, sizeof command, "rm -rf %s", scene->directory);
-  int result = system(command);
+  int result = directory_remove(scene->directory);
   free(scene);
   return result;
 }

@@ -12,6 +12,7 @@
 
 #include "gslb/model/store.h"
 #include "probes/journal.h"
+#include "tests/unit/base/directory.h"
 
 struct row {
   struct live_row item;
@@ -71,9 +72,7 @@ static int tear_down(void **state) {
   struct scene *scene = *state;
   journal_free(scene->journal);
   loop_free(scene->loop);
-  char command[128];
-  snprintf(command, sizeof command, "rm -rf %s", scene->directory);
-  int result = system(command);
+  int result = directory_remove(scene->directory);
   free(scene);
   return result;
 }

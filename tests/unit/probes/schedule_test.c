@@ -21,6 +21,7 @@
 #include "gslb/model/registration.h"
 #include "gslb/model/store.h"
 #include "probes/schedule.h"
+#include "tests/unit/base/directory.h"
 
 #define PATIENCE_MS 10000
 #define INTERVAL_MS 100
@@ -171,9 +172,7 @@ static int tear_down(void **state) {
       close(scene->listeners[i]);
   if (scene->store)
     store_close(scene->store);
-  char command[128];
-  snprintf(command, sizeof command, "rm -rf %s", scene->directory);
-  int result = system(command);
+  int result = directory_remove(scene->directory);
   free(scene);
   return result;
 }

@@ -2,7 +2,6 @@
 #include "discovery/publish/publish.h"
 
 #include <arpa/inet.h>
-#include <ftw.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,6 +20,7 @@
 #include "gslb/base/memory.h"
 #include "gslb/base/problem.h"
 #include "gslb/model/registration.h"
+#include "tests/unit/base/directory.h"
 
 struct scene {
   char directory[64];
@@ -156,13 +156,6 @@ static int set_up(void **state) {
   return scene->config ? 0 : -1;
 }
 
-static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *walk) {
-  (void)info;
-  (void)type;
-  (void)walk;
-  return remove(path);
-}
-
 static int tear_down(void **state) {
   struct scene *scene = *state;
   publisher_stop(scene->publisher, true);
@@ -173,7 +166,7 @@ static int tear_down(void **state) {
   config_free(scene->config);
   store_close(scene->durable);
   store_close(scene->live);
-  nftw(scene->directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+  directory_remove(scene->directory);
   free(scene->text);
   free(scene);
   return 0;

@@ -1,8 +1,9 @@
 #include "tests/unit/discovery/registry/registry_fixture.h"
 
-#include <ftw.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "tests/unit/base/directory.h"
 
 #define WAIT_S 20
 
@@ -96,13 +97,6 @@ int setup(void **state) {
   return 0;
 }
 
-static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *walk) {
-  (void)info;
-  (void)type;
-  (void)walk;
-  return remove(path);
-}
-
 int teardown(void **state) {
   struct fixture *fixture = *state;
   stop_all(fixture);
@@ -110,7 +104,7 @@ int teardown(void **state) {
   config_free(fixture->config);
   store_close(fixture->durable);
   store_close(fixture->live);
-  nftw(fixture->directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+  directory_remove(fixture->directory);
   pthread_cond_destroy(&fixture->moved);
   pthread_mutex_destroy(&fixture->lock);
   free(fixture);

@@ -1,6 +1,5 @@
 #include "zones/tables/registered.h"
 
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +11,7 @@
 
 #include "gslb/model/registration.h"
 #include "gslb/model/store.h"
+#include "tests/unit/base/directory.h"
 #include "tests/unit/zones/small_book.h"
 #include "zones/message/wire.h"
 
@@ -33,13 +33,6 @@ struct fixture {
   struct store *durable, *live;
   struct small_book small;
 };
-
-static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *walk) {
-  (void)info;
-  (void)type;
-  (void)walk;
-  return remove(path);
-}
 
 /* What the builder thread does, on this one. */
 static void rebuild(struct fixture *fixture) {
@@ -85,7 +78,7 @@ static int tear_down(void **state) {
   small_book_release(&fixture->small);
   store_close(fixture->durable);
   store_close(fixture->live);
-  nftw(fixture->directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+  directory_remove(fixture->directory);
   free(fixture);
   rcu_unregister_thread();
   return 0;
