@@ -142,13 +142,13 @@ class Stores(Case):
 
     def test_events_are_kept(self):
         daemon = self.start_known()
-        self.member.set_health("down")
-        daemon.wait_states("www.example.com", good="down")
 
-        def event():
+        def event(state="down"):
             rows = daemon.api("/v1/events?service=www.example.com").json["events"]
-            return [row for row in rows if row["member"] == "good" and row["to"] == "down"]
-        found = eventually(event, 5, "the event is there")[0]
+            return [row for row in rows if row["member"] == "good" and row["to"] == state]
+        eventually(lambda: event("up"), 10, "that it came up is told")
+        self.member.set_health("down")
+        found = eventually(event, 10, "the event is there")[0]
         self.assertEqual(found["from"], "up")
         daemon.kill_all()
         daemon.start()
