@@ -117,7 +117,7 @@ static enum status write_batch(const struct live_rows_writer *writer, struct sto
 static size_t collect(struct live_row_queue *const *queues, size_t queue_count,
                       struct live_row *rows[LIVE_ROWS_BATCH_MOST]) {
   size_t count = 0;
-  struct live_row *row;
+  struct live_row *row = NULL;
   for (size_t i = 0; i < queue_count; i++)
     TAILQ_FOREACH(row, queues[i], entry) {
       if (count == LIVE_ROWS_BATCH_MOST)
