@@ -1,6 +1,7 @@
 """Point 1 and 10: the programs are built and hardened, and the example runs from a copy of the tree for anybody."""
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -9,6 +10,8 @@ import time
 from pathlib import Path
 
 from tests.system.harness import BUILD, ROOT, Case, end_process, eventually, is_alive
+
+PROGRAMS = ("gslbd", "gslbctl", "gslb-agent")
 
 
 def namespace_command():
@@ -23,11 +26,11 @@ def namespace_command():
 
 class Programs(Case):
     def test_programs_are_built(self):
-        for name in ("gslbd", "gslbctl"):
+        for name in PROGRAMS:
             self.assertTrue(os.access(BUILD / name, os.X_OK), name)
 
     def test_programs_are_position_independent_and_bound_at_start(self):
-        for name in ("gslbd", "gslbctl"):
+        for name in PROGRAMS:
             text = subprocess.run(["readelf", "-hdl", BUILD / name], capture_output=True, text=True, check=True).stdout
             self.assertIn("DYN", text)
             self.assertIn("BIND_NOW", text)
@@ -37,6 +40,16 @@ class Programs(Case):
         done = subprocess.run([BUILD / "gslbd", "--check-config", ROOT / "etc/example/gslb.yaml"],
                               capture_output=True, text=True, check=False, timeout=30)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_manual_pages_have_every_option_and_command(self):
+        for name, *words in (*((name,) for name in PROGRAMS), ("gslb-agent", "ctl")):
+            said = subprocess.run([BUILD / name, *words, "--help"], capture_output=True, text=True, check=True).stdout
+            page = (ROOT / f"docs/{name}.8").read_text().replace("\\-", "-")
+            options = set(re.findall(r"--[a-z][a-z0-9-]+", said))
+            # a command's line begins with its words, and what is told of it stands further to the right
+            commands = set(re.findall(r"^  ([a-z]+(?: [a-z]+)?)(?=\s|$)", said, re.MULTILINE)) if name == "gslbctl" or words else set()
+            self.assertGreater(len(options | commands), 3, said)
+            self.assertEqual([word for word in sorted(options | commands) if word not in page], [], f"docs/{name}.8")
 
     def test_makefile_has_the_promised_targets(self):
         for target in ("all", "deps", "run", "test", "test-asan", "check-headers", "lint", "format"):
