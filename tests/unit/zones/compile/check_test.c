@@ -80,7 +80,6 @@ static void assert_service_refused(void **state, const char *zone, int line, int
   add_zone(fixture, "example.com", zone_text);
   struct config_service *service = add_service(fixture, "www.example.com", "_x._tcp");
   add_member(service, "m0", 1);
-  // cppcheck-suppress wrongPrintfScanfArgNum
   snprintf(expected, sizeof expected, text, fixture->files[0]);
   assert_refused(fixture, "gslb.yaml", line, column, expected);
 }

@@ -85,7 +85,6 @@ void assert_refused(struct fixture *fixture, const char *file, int line, int col
 void assert_zone_refused(struct fixture *fixture, const char *zone_text, int line, const char *text) {
   char expected[512];
   add_zone(fixture, "example.com", zone_text);
-  // cppcheck-suppress wrongPrintfScanfArgNum
   snprintf(expected, sizeof expected, text, fixture->files[0]);
   assert_refused(fixture, fixture->files[0], line, 0, expected);
 }
