@@ -5,18 +5,22 @@
 #include "zones/message/wire.h"
 
 #define EDNS_PAYLOAD_LEAST 512u
-#define QUESTION_TAIL_SIZE 4u /* type and class */
+#define QUESTION_TAIL_SIZE 4u            /* type and class */
+#define TYPE_META_FIRST 128u             /* RFC 6895 section 3.1 */
+#define ONE_QUESTION ((uint64_t)1 << 48) /* the four counts of a header as one number */
+#define OPT_HEAD_SIZE 11u                /* from its owner, the root, to the length of its data */
 
 /* Wire length of the question's name within so many bytes; 0: malformed, as is a pointer there, which has nothing
  * before it to point to. */
 static size_t question_name_size(const uint8_t *name, size_t room) {
-  size_t most = room < NAME_SIZE_MOST ? room : NAME_SIZE_MOST, at = 0;
-  while (at < most && name[at] != 0) {
+  size_t most = room < NAME_SIZE_MOST ? room : NAME_SIZE_MOST;
+  for (size_t at = 0; at < most; at += name[at] + 1u) {
+    if (name[at] == 0)
+      return at + 1;
     if (name[at] > NAME_LABEL_MOST)
-      return 0;
-    at += name[at] + 1u;
+      break;
   }
-  return at < most ? at + 1 : 0;
+  return 0;
 }
 
 /* RFC 7873 section 5.2.2: 8 bytes of the client's, or those and 8 to 32 of a server's. */
@@ -25,23 +29,24 @@ static bool read_cookie(const uint8_t *data, size_t size, struct query *out) {
     return false;
   memcpy(out->cookie, data, size);
   out->cookie_size = (uint8_t)size;
+  out->has_options = true;
   return true;
 }
 
 static bool read_option(uint16_t code, const uint8_t *data, uint16_t size, struct query *out) {
   switch (code) {
   case OPTION_NSID:
-    out->wants_nsid = true;
+    out->has_options = out->wants_nsid = true;
     return true;
   case OPTION_SUBNET:
     if (out->has_subnet)
       return true;
-    out->has_subnet = true;
+    out->has_options = out->has_subnet = true;
     return subnet_read(data, size, &out->subnet);
   case OPTION_COOKIE:
     return out->cookie_size ? true : read_cookie(data, size, out);
   case OPTION_KEEPALIVE:
-    out->wants_keepalive = true;
+    out->has_options = out->wants_keepalive = true;
     return true;
   default:
     return true; /* unknown ones are ignored (RFC 6891 section 6.1.2) */
@@ -70,7 +75,7 @@ static bool read_opt(struct query *out, bool owner_is_root, uint16_t class, uint
   out->edns_version = (uint8_t)(ttl >> 16);
   out->do_bit = ttl & 0x8000;
   /* another version's options need not look like ours */
-  return out->edns_version != 0 || read_options(data, length, out);
+  return out->edns_version != 0 || length == 0 || read_options(data, length, out);
 }
 
 /* Reads one additional record; false when the message is malformed. */
@@ -108,17 +113,16 @@ static uint16_t judge(const struct query *query) {
     return RCODE_FORMERR;
   if (query->is_notify)
     return query->type == TYPE_SOA && query->class == CLASS_IN ? RCODE_NOERROR : RCODE_FORMERR;
-  if (query->type == TYPE_AXFR || query->type == TYPE_IXFR)
-    return RCODE_REFUSED;
-  if (query->type >= 128 && query->type < TYPE_ANY) /* meta types, RFC 6895 section 3.1 */
-    return RCODE_NOTIMP;
+  if (query->type >= TYPE_META_FIRST && query->type < TYPE_ANY)
+    return query->type == TYPE_AXFR || query->type == TYPE_IXFR ? RCODE_REFUSED : RCODE_NOTIMP;
   if (query->class != CLASS_IN && query->class != CLASS_ANY && query->class != CLASS_CH)
     return RCODE_REFUSED;
   return RCODE_NOERROR;
 }
 
 /* The records behind the question; true when the message ends with them. */
-static bool read_records(struct reader *reader, struct query *out) {
+static bool read_records(const uint8_t *records, size_t size, struct query *out) {
+  struct reader reader = reader_of(records, size);
   const uint8_t *packet = out->packet;
   uint16_t answers = wire_get_u16(packet + 6), authorities = wire_get_u16(packet + 8);
   uint16_t additionals = wire_get_u16(packet + 10);
@@ -127,12 +131,28 @@ static bool read_records(struct reader *reader, struct query *out) {
   if (answers > (out->is_notify ? 1 : 0) || authorities > (out->type == TYPE_IXFR ? 1 : 0))
     return false;
   for (uint32_t i = 0; i < (uint32_t)answers + authorities; i++)
-    if (!skip_record(reader))
+    if (!skip_record(&reader))
       return false;
   for (uint16_t i = 0; i < additionals; i++)
-    if (!read_additional(reader, i + 1 == additionals, out))
+    if (!read_additional(&reader, i + 1 == additionals, out))
       return false;
-  return reader_left(reader) == 0;
+  return reader_left(&reader) == 0;
+}
+
+/* Whether these bytes are one OPT record, as is all that most queries have behind their question. */
+static bool is_opt(const uint8_t *record, size_t size) {
+  return size >= OPT_HEAD_SIZE && record[0] == 0 && wire_get_u16(record + 1) == TYPE_OPT &&
+         size - OPT_HEAD_SIZE == wire_get_u16(record + 9);
+}
+
+static bool read_behind_question(const uint8_t *at, size_t size, struct query *out) {
+  uint64_t counts = wire_get_u64(out->packet + 4);
+  if (counts == ONE_QUESTION)
+    return size == 0;
+  if (counts == ONE_QUESTION + 1 && is_opt(at, size))
+    return read_opt(out, true, wire_get_u16(at + 3), wire_get_u32(at + 5), at + OPT_HEAD_SIZE,
+                    (uint16_t)(size - OPT_HEAD_SIZE));
+  return read_records(at, size, out);
 }
 
 enum query_verdict query_parse(const uint8_t *packet, size_t size, struct query *out) {
@@ -145,9 +165,9 @@ enum query_verdict query_parse(const uint8_t *packet, size_t size, struct query 
   out->size = (uint16_t)size;
   out->flags = flags;
   out->type = out->class = out->question_size = out->tsig_at = 0;
-  out->has_question = out->has_edns = out->do_bit = false;
+  out->has_question = out->is_notify = out->has_edns = out->do_bit = out->has_options = false;
   out->wants_nsid = out->wants_keepalive = out->has_subnet = false;
-  out->cookie_size = out->edns_version = 0;
+  out->edns_version = out->cookie_size = 0;
   out->name.size = 0;
   uint16_t opcode = flags & FLAG_OPCODE;
   out->is_notify = opcode == OPCODE_NOTIFY;
@@ -168,8 +188,7 @@ enum query_verdict query_parse(const uint8_t *packet, size_t size, struct query 
   out->question_size = (uint16_t)(name_size + QUESTION_TAIL_SIZE);
   if (!is_query)
     return QUERY_FINE;
-  struct reader reader = reader_of(name + out->question_size, room - out->question_size);
-  if (read_records(&reader, out))
+  if (read_behind_question(name + out->question_size, room - out->question_size, out))
     out->rcode = judge(out);
   return QUERY_FINE;
 }

@@ -88,25 +88,26 @@ struct query {
   const uint8_t *packet;
   uint16_t size; /* of packet */
   uint16_t flags;
-  uint16_t type;
+  uint16_t rcode;        /* NOERROR: look the name up; otherwise the answer is this, without records */
+  uint16_t edns_payload; /* what the client takes, at least 512; valid with has_edns */
+  uint16_t type;         /* what follows up to the cookie's size is 0 where the query does not say it */
   uint16_t class;
-  uint16_t rcode;    /* NOERROR: look the name up; otherwise the answer is this, without records */
-  bool is_notify;    /* RFC 1996; otherwise a standard query */
-  bool has_question; /* name, type and class are valid and are copied into the answer */
+  uint16_t question_size; /* bytes of the question section, from offset 12 */
+  uint16_t tsig_at;       /* offset of the TSIG record, which is the last one; 0: none */
+  bool has_question;      /* name, type and class are valid and are copied into the answer */
+  bool is_notify;         /* RFC 1996; otherwise a standard query */
   bool has_edns;
   bool do_bit;
-  uint8_t edns_version;
-  uint16_t edns_payload; /* what the client takes, at least 512 */
+  bool has_options; /* of EDNS, which a reply may answer with one of its own */
   bool wants_nsid;
   bool wants_keepalive;
   bool has_subnet;
+  uint8_t edns_version;
   uint8_t cookie_size; /* 0: none */
   uint8_t cookie[QUERY_COOKIE_MOST];
-  struct subnet subnet;
-  uint16_t tsig_at;       /* offset of the TSIG record, which is the last one; 0: none */
-  uint16_t question_size; /* bytes of the question section, from offset 12 */
-  uint64_t hash;          /* name_hash of name; valid with has_question */
-  struct name name;       /* lower case */
+  struct subnet subnet; /* valid with has_subnet */
+  uint64_t hash;        /* name_hash of name; valid with has_question */
+  struct name name;     /* lower case */
 };
 
 enum query_verdict query_parse(const uint8_t *packet, size_t size, struct query *out);

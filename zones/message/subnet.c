@@ -1,9 +1,7 @@
 #include "zones/message/subnet.h"
 
 #include <assert.h>
-#include <string.h>
 
-#include "gslb/base/prefix.h"
 #include "zones/message/wire.h"
 
 #define HEAD_SIZE 4u /* family, source, scope */
@@ -39,14 +37,11 @@ bool subnet_read(const uint8_t *data, size_t size, struct subnet *out) {
       reader_left(&reader) != address_size(source_bits))
     return false;
 
-  struct subnet subnet = {.family = families[code], .source_bits = source_bits};
-  memcpy(subnet.bytes, reader.at, reader_left(&reader));
-  uint8_t masked[sizeof subnet.bytes];
-  memcpy(masked, subnet.bytes, sizeof masked);
-  prefix_mask(masked, source_bits);
-  if (memcmp(masked, subnet.bytes, sizeof masked) != 0)
-    return false;
-  *out = subnet;
+  size_t count = address_size(source_bits);
+  if (source_bits % 8 && reader.at[count - 1] & 0xff >> source_bits % 8)
+    return false; /* bits beyond the source prefix */
+  *out = (struct subnet){.family = families[code], .source_bits = source_bits};
+  wire_copy(out->bytes, reader.at, count);
   return true;
 }
 
@@ -60,5 +55,5 @@ void subnet_write(const struct subnet *subnet, uint8_t scope_bits, uint8_t *out)
   wire_set_u16(out, code);
   out[2] = subnet->source_bits;
   out[3] = scope_bits;
-  memcpy(out + HEAD_SIZE, subnet->bytes, address_size(subnet->source_bits));
+  wire_copy(out + HEAD_SIZE, subnet->bytes, address_size(subnet->source_bits));
 }
