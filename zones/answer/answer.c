@@ -70,7 +70,7 @@ static uint32_t listed_negative_ttl(const struct reply *reply) {
 }
 
 /* RFC 8482 section 4.1: one RRset stands for all. */
-static bool answer_any(struct reply *reply, const struct image_node *node) {
+static bool answer_any(struct reply *reply, const struct image_node *node, const struct table *table) {
   const struct image_rrset *rrset = image_node_rrsets(node);
   for (uint16_t i = 0; i < node->rrset_count; i++, rrset = image_rrset_next(rrset)) {
     if (rrset->type == TYPE_DS && (node->flags & IMAGE_APEX))
@@ -79,8 +79,8 @@ static bool answer_any(struct reply *reply, const struct image_node *node) {
     return true;
   }
   static const uint16_t types[] = {TYPE_A, TYPE_AAAA, TYPE_SRV, TYPE_MX, TYPE_CNAME};
-  for (size_t i = 0; node->service != IMAGE_NONE && i < sizeof types / sizeof types[0]; i++)
-    if (balanced_answer(reply, node, types[i]))
+  for (size_t i = 0; table && i < sizeof types / sizeof types[0]; i++)
+    if (balanced_answer(reply, node, table, types[i]))
       return true;
   return false;
 }
@@ -103,10 +103,10 @@ static bool follow_cname(struct reply *reply, const struct image_rrset *cname) {
   return go_on_at(reply, start);
 }
 
-static bool follow_alias(struct reply *reply, const struct image_node *node) {
+static bool follow_alias(struct reply *reply, const struct image_node *node, const struct table *table) {
   size_t start = reply->writer.used;
-  if (!balanced_answer(reply, node, TYPE_CNAME)) {
-    reply_put_negative(reply, balanced_negative_ttl(reply, node, reply->query->type));
+  if (!balanced_answer(reply, node, table, TYPE_CNAME)) {
+    reply_put_negative(reply, balanced_negative_ttl(node, table, reply->query->type));
     return false;
   }
   return go_on_at(reply, start);
@@ -150,21 +150,24 @@ static void refer(struct reply *reply, const struct image_node *cut) {
   reply_require_rrset(reply, ns, owner_at, SECTION_AUTHORITY);
 }
 
-static void answer_node(struct reply *reply, const struct image_node *node) {
+static void answer_node(struct reply *reply, const struct image_node *node, const struct table *table) {
   uint16_t type = reply->query->type;
   if (type == TYPE_ANY) {
-    if (!answer_any(reply, node) && !answer_listed(reply, type))
+    if (!answer_any(reply, node, table) && !answer_listed(reply, type))
       reply_put_negative(reply, listed_negative_ttl(reply));
     return;
   }
-  bool is_balanced = node->service != IMAGE_NONE;
-  if (is_balanced && balanced_answer(reply, node, type))
+  if (table && balanced_answer(reply, node, table, type))
     return;
   const struct image_rrset *rrset = image_find_rrset(node, type);
   if (rrset)
     reply_require_rrset(reply, rrset, reply->name_at, SECTION_ANSWER);
   else if (!answer_listed(reply, type))
-    reply_put_negative(reply, is_balanced ? balanced_negative_ttl(reply, node, type) : listed_negative_ttl(reply));
+    reply_put_negative(reply, table ? balanced_negative_ttl(node, table, type) : listed_negative_ttl(reply));
+}
+
+static const struct image_node *find_named(const struct reply *reply) {
+  return find_node(&reply->book->image, reply->name->wire, reply->name->size, reply->hash);
 }
 
 static void enter_zone(struct reply *reply, const struct image_zone *zone) {
@@ -178,15 +181,16 @@ static void enter_zone(struct reply *reply, const struct image_zone *zone) {
 static bool answer_or_follow(struct reply *reply, const struct image_node *node) {
   uint16_t type = reply->query->type;
   bool may_follow = type != TYPE_CNAME && type != TYPE_ANY;
-  if (may_follow && node->service != IMAGE_NONE && balanced_is_alias(reply, node))
-    return follow_alias(reply, node);
+  const struct table *table = balanced_table(reply, node);
+  if (may_follow && table && balanced_is_alias(node, table))
+    return follow_alias(reply, node, table);
   if (may_follow && (node->flags & IMAGE_CNAME)) {
     /* what stands beside a CNAME by right (RRSIG, NSEC) is answered as itself */
     const struct image_rrset *cname = image_find_rrset(node, TYPE_CNAME);
     if (cname && !image_find_rrset(node, type))
       return follow_cname(reply, cname);
   }
-  answer_node(reply, node);
+  answer_node(reply, node, table);
   return false;
 }
 
@@ -241,10 +245,10 @@ static uint32_t find_beyond_image(struct reply *reply, struct chain *chain, stru
   return ttl_most_s;
 }
 
-/* One step of the chain; true to take another for the name that it led to. */
-static bool take_step(struct reply *reply, struct chain *chain, bool is_first) {
+/* One step of the chain, from the name's own node or NULL; true to take another for the name that it led to. */
+static bool take_step(struct reply *reply, const struct image_node *node, struct chain *chain, bool is_first) {
   struct find_result found;
-  find_name(&reply->book->image, reply->name->wire, reply->name->size, reply->hash, reply->query->type, &found);
+  find_from(&reply->book->image, node, reply->name->wire, reply->name->size, reply->query->type, &found);
   if (found.kind == FIND_OUTSIDE) {
     end_outside(reply, is_first);
     return false;
@@ -274,13 +278,33 @@ static bool take_step(struct reply *reply, struct chain *chain, bool is_first) {
   }
 }
 
-static void look_up(struct reply *reply) {
+/* Not inlined, since the chain is large and few names have one. */
+static __attribute__((noinline)) void follow_chain(struct reply *reply, const struct image_node *node) {
   struct chain chain;
   chain.length = 0;
+  for (unsigned step = 0; step < CHAIN_MOST && take_step(reply, node, &chain, step == 0); step++)
+    node = find_named(reply);
+}
+
+/* Most names are in the image, and nothing but the name itself decides about them. False: others do, and nothing is
+ * done. */
+static bool answer_plain(struct reply *reply, const struct image_node *node) {
+  const struct image_zone *zone = image_zone(&reply->book->image, node->zone);
+  const struct table *table = balanced_table(reply, node);
+  if ((node->flags & (IMAGE_LINKED | IMAGE_CNAME)) || reply->query->type == TYPE_DS || !zone->soa ||
+      (table && table->is_alias))
+    return false;
+  enter_zone(reply, zone);
+  reply->node = node;
+  answer_node(reply, node, table);
+  return true;
+}
+
+static void look_up(struct reply *reply) {
+  const struct image_node *node = find_named(reply);
   reply->is_authoritative = true;
-  for (unsigned step = 0; step < CHAIN_MOST; step++)
-    if (!take_step(reply, &chain, step == 0))
-      return;
+  if (!node || !answer_plain(reply, node))
+    follow_chain(reply, node);
 }
 
 /* The addresses of a target that is no node. */
@@ -302,7 +326,8 @@ static void add_address(struct reply *reply, const struct reply_target *target, 
     return;
   }
   const struct image_node *node = target->at;
-  if (node->service != IMAGE_NONE && !(node->flags & IMAGE_SRV) && balanced_add_address(reply, target, type))
+  const struct table *table = balanced_table(reply, node);
+  if (table && !(node->flags & IMAGE_SRV) && balanced_add_address(reply, table, target, type))
     return;
   const struct image_rrset *rrset = image_find_rrset(node, type);
   if (!rrset || reply_put_rrset(reply, rrset, target->name_at, SECTION_ADDITIONAL))
@@ -339,12 +364,10 @@ static void count_reply(const struct reply *reply) {
   static const uint8_t counters[] = {
       [RCODE_NOERROR] = BOARD_NOERROR,   [RCODE_FORMERR] = BOARD_FORMERR, [RCODE_SERVFAIL] = BOARD_SERVFAIL,
       [RCODE_NXDOMAIN] = BOARD_NXDOMAIN, [RCODE_NOTIMP] = BOARD_NOTIMP,   [RCODE_REFUSED] = BOARD_REFUSED,
-      [RCODE_NOTAUTH] = BOARD_NOTAUTH,
+      [RCODE_NOTAUTH] = BOARD_NOTAUTH,   [RCODE_BADVERS] = BOARD_BADVERS,
   };
   struct board_worker *board = reply->answerer->board;
-  if (reply->rcode == RCODE_BADVERS)
-    board_count(board, BOARD_BADVERS);
-  else if (reply->rcode < sizeof counters && counters[reply->rcode])
+  if (reply->rcode < sizeof counters && counters[reply->rcode])
     board_count(board, counters[reply->rcode]);
   if (reply->is_truncated)
     board_count(board, BOARD_TRUNCATED);
@@ -421,6 +444,11 @@ static void answer_question(struct reply *reply, const struct tsig_key *key) {
     add_addresses(reply);
 }
 
+static bool has_valid_cookie(const struct book *book, const struct query *query, const struct client *client) {
+  const struct cookie_secrets *cookies = rcu_dereference(book->cookies);
+  return cookies && cookie_is_valid(cookies, query->cookie, query->cookie_size, &client->addr, (uint32_t)time(NULL));
+}
+
 static void init_reply(struct reply *reply, struct answerer *answerer, const struct book *book,
                        const struct query *query, const struct client *client) {
   reply->answerer = answerer;
@@ -429,10 +457,7 @@ static void init_reply(struct reply *reply, struct answerer *answerer, const str
   reply->client = client;
   reply->rcode = query->rcode;
   reply->is_authoritative = reply->is_truncated = false;
-  const struct cookie_secrets *cookies = rcu_dereference(book->cookies);
-  reply->is_cookie_valid =
-      query->cookie_size > COOKIE_CLIENT_SIZE && cookies &&
-      cookie_is_valid(cookies, query->cookie, query->cookie_size, &client->addr, (uint32_t)time(NULL));
+  reply->is_cookie_valid = query->cookie_size > COOKIE_CLIENT_SIZE && has_valid_cookie(book, query, client);
   reply->scope_bits = 0;
   reply->error = ERROR_NONE;
   reply->name = &query->name;
@@ -447,7 +472,7 @@ static void init_reply(struct reply *reply, struct answerer *answerer, const str
 /* Everything but a signature; returns the size so far, or 0 for silence. room: what the whole reply may take. */
 static size_t answer(struct reply *reply, size_t room, const struct tsig_key *key) {
   const struct query *query = reply->query;
-  reply->writer.limit = room - edns_size(reply);
+  reply->writer.limit = query->has_edns ? room - edns_size(reply) : room;
   reply_clear(reply);
   wire_copy(reply->writer.base + WIRE_HEADER_SIZE, query->packet + WIRE_HEADER_SIZE, query->question_size);
   answer_question(reply, key);
@@ -471,7 +496,8 @@ static size_t answer(struct reply *reply, size_t room, const struct tsig_key *ke
   return reply->writer.used;
 }
 
-static size_t answer_signed(struct reply *reply, size_t room) {
+/* Not inlined, since a tsig is large and few queries have one. */
+static __attribute__((noinline)) size_t answer_signed(struct reply *reply, size_t room) {
   const struct query *query = reply->query;
   struct tsig tsig;
   tsig.verdict = TSIG_NONE;

@@ -1,16 +1,6 @@
 #include "zones/answer/balanced.h"
 
-#include <urcu-qsbr.h>
-
 #include "zones/image/find.h"
-#include "zones/tables/registered.h"
-
-static const struct table *table_of(const struct reply *reply, const struct image_node *node) {
-  /* a made node's member is an index into the table in which it was found; by now another may stand there */
-  if (reply->made && node == &reply->made->node)
-    return reply->made->table;
-  return rcu_dereference(reply->book->tables[node->service]);
-}
 
 static const struct table_row *member_row(const struct table *table, const struct image_node *node, uint16_t type) {
   if (node->member >= table->target_count || (type != TYPE_A && type != TYPE_AAAA))
@@ -22,9 +12,7 @@ static const struct table_row *member_row(const struct table *table, const struc
 
 /* The view for the client's place; without a usable Client Subnet the resolver's address stands for the client (RFC
  * 7871 section 7.2.1). */
-static const struct table_view *view_of(struct reply *reply, const struct table *table) {
-  if (!table->tree)
-    return table->views;
+static const struct table_view *near_view(struct reply *reply, const struct table *table) {
   const struct query *query = reply->query;
   bool has_place = query->has_subnet && query->subnet.family && query->subnet.source_bits;
   struct topology_hit hit = has_place
@@ -41,19 +29,15 @@ static const struct table_set *set_of(struct reply *reply, const struct image_no
   int index = table_type_of(type);
   if (index < 0 || (index == TABLE_SRV) != !!(node->flags & IMAGE_SRV))
     return NULL;
-  return &view_of(reply, table)->sets[index];
+  const struct table_view *view = table->tree ? near_view(reply, table) : table->views;
+  return &view->sets[index];
 }
 
-static void count_answers(struct answerer *answerer, const struct table_set *set, const uint32_t *drawn,
-                          uint32_t count) {
-  for (uint32_t i = 0; i < count; i++) {
-    uint32_t slot = set->rows[drawn[i]].slot;
-    if (slot >= BOARD_SLOTS)
-      continue;
-    _Atomic uint64_t *counter = &answerer->answers[slot];
-    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1, memory_order_relaxed);
-  }
-  board_count(answerer->board, BOARD_ANSWERS_BALANCED);
+static void count_answer(_Atomic uint64_t *answers, const struct table_row *row) {
+  if (row->slot >= BOARD_SLOTS)
+    return;
+  uint64_t before = atomic_load_explicit(&answers[row->slot], memory_order_relaxed);
+  atomic_store_explicit(&answers[row->slot], before + 1, memory_order_relaxed);
 }
 
 static void note_row_target(struct reply *reply, const struct table *table, const struct table_row *row, size_t start) {
@@ -68,35 +52,86 @@ static void note_row_target(struct reply *reply, const struct table *table, cons
     reply_note_target(reply, TARGET_NODE, node, start + row->target_at);
 }
 
-/* Draws from the set and puts the drawn members' records; false when there are none to draw. */
-static bool put_drawn(struct reply *reply, const struct image_node *node, const struct table *table,
-                      const struct table_set *set) {
-  struct answerer *answerer = reply->answerer;
-  uint32_t drawn[TABLE_RECORDS_MOST];
-  uint32_t *turn = &reply->book->turns[answerer->worker][node->service];
-  uint32_t count = table_draw(set, &answerer->random, turn, drawn);
-  uint32_t records = 0;
+static bool put_answer_row(struct reply *reply, const struct table *table, const struct table_row *row) {
+  size_t row_at = reply->writer.used;
+  if (!reply_put_row(reply, row, reply->name_at, SECTION_ANSWER)) {
+    reply->is_truncated = true; /* whole RRsets only */
+    return false;
+  }
+  if (row->target_at)
+    note_row_target(reply, table, row, row_at);
+  return true;
+}
+
+/* The rows from one on, and then those before it; start: where their records begin in the message. */
+static void note_whole_targets(struct reply *reply, const struct table *table, const struct table_set *set,
+                               uint32_t first, size_t start) {
+  for (uint32_t i = first, left = set->row_count; left; left--) {
+    if (set->rows[i].target_at)
+      note_row_target(reply, table, &set->rows[i], start);
+    start += set->rows[i].size;
+    if (++i == set->row_count)
+      i = 0;
+  }
+}
+
+static void put_whole(struct reply *reply, const struct table *table, const struct table_set *set, uint32_t first) {
+  size_t start = reply->writer.used;
+  if (!reply_put_whole(reply, set->whole, first, reply->name_at)) {
+    reply->is_truncated = true; /* whole RRsets only */
+    return;
+  }
+  if (set->whole->addresses)
+    reply_put_whole_addresses(reply, set->whole, first, start);
+  else if (set->whole->has_targets)
+    note_whole_targets(reply, table, set, first, start);
+  const struct table_row *end = set->rows + set->row_count;
+  for (const struct table_row *row = set->rows; row < end; row++)
+    count_answer(reply->answerer->answers, row);
+}
+
+/* Puts the records of more rows than one, as many as go into an answer; false when there are none to draw. Not inlined,
+ * since most sets answer with one row or with all, and need no room for what is drawn. */
+static __attribute__((noinline)) bool put_some(struct reply *reply, const struct table *table,
+                                               const struct table_set *set, uint32_t *turn) {
+  uint32_t drawn[TABLE_RECORDS_MOST], records = 0;
+  uint32_t count = table_draw(set, &reply->answerer->random, turn, drawn);
   for (uint32_t i = 0; i < count; i++) {
     const struct table_row *row = &set->rows[drawn[i]];
-    size_t row_at = reply->writer.used;
     records += row->count;
     if (records > TABLE_RECORDS_MOST && i > 0) {
       count = i;
       break;
     }
-    if (!reply_put_row(reply, row, reply->name_at, SECTION_ANSWER)) {
-      reply->is_truncated = true; /* whole RRsets only */
+    if (!put_answer_row(reply, table, row))
       return true;
-    }
-    if (row->target_at)
-      note_row_target(reply, table, row, row_at);
   }
-  count_answers(answerer, set, drawn, count);
+  for (uint32_t i = 0; i < count; i++)
+    count_answer(reply->answerer->answers, &set->rows[drawn[i]]);
   return count > 0;
 }
 
-bool balanced_answer(struct reply *reply, const struct image_node *node, uint16_t type) {
-  const struct table *table = table_of(reply, node);
+/* Draws from the set and puts the drawn members' records; false when there are none to draw. */
+static bool put_drawn(struct reply *reply, const struct image_node *node, const struct table *table,
+                      const struct table_set *set) {
+  struct answerer *answerer = reply->answerer;
+  uint32_t *turn = &reply->book->turns[answerer->worker][node->service];
+  bool has_rows = true;
+  if (set->wanted == 1) {
+    const struct table_row *row = &set->rows[table_draw_one(set, &answerer->random, turn)];
+    if (put_answer_row(reply, table, row))
+      count_answer(answerer->answers, row);
+  } else if (set->whole) {
+    put_whole(reply, table, set, table_draw_one(set, &answerer->random, turn));
+  } else {
+    has_rows = put_some(reply, table, set, turn);
+  }
+  if (!reply->is_truncated)
+    board_count(answerer->board, BOARD_ANSWERS_BALANCED);
+  return has_rows;
+}
+
+bool balanced_answer(struct reply *reply, const struct image_node *node, const struct table *table, uint16_t type) {
   if (node->flags & IMAGE_MEMBER) {
     const struct table_row *row = member_row(table, node, type);
     if (row)
@@ -111,20 +146,15 @@ bool balanced_answer(struct reply *reply, const struct image_node *node, uint16_
   return true;
 }
 
-bool balanced_is_alias(const struct reply *reply, const struct image_node *node) {
-  return !(node->flags & (IMAGE_SRV | IMAGE_MEMBER)) && table_of(reply, node)->is_alias;
-}
-
-uint32_t balanced_negative_ttl(const struct reply *reply, const struct image_node *node, uint16_t type) {
-  const struct table *table = table_of(reply, node);
+uint32_t balanced_negative_ttl(const struct image_node *node, const struct table *table, uint16_t type) {
   int index = table_type_of(type);
   bool may_come = index >= 0 && (index == TABLE_SRV) == !!(node->flags & IMAGE_SRV) && table->may_have[index];
-  return may_come || balanced_is_alias(reply, node) ? table->ttl_s : UINT32_MAX;
+  return may_come || balanced_is_alias(node, table) ? table->ttl_s : UINT32_MAX;
 }
 
-bool balanced_add_address(struct reply *reply, const struct reply_target *target, uint16_t type) {
+bool balanced_add_address(struct reply *reply, const struct table *table, const struct reply_target *target,
+                          uint16_t type) {
   const struct image_node *node = target->at;
-  const struct table *table = table_of(reply, node);
   if (node->flags & IMAGE_MEMBER) {
     const struct table_row *row = member_row(table, node, type);
     if (row)

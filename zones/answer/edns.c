@@ -26,7 +26,7 @@ size_t edns_size(const struct reply *reply) {
   if (!query->has_edns)
     return 0;
   size_t size = OPT_SIZE;
-  if (query->edns_version != 0)
+  if (!query->has_options || query->edns_version != 0)
     return size;
   if (query->wants_nsid && reply->book->nsid)
     size += OPTION_HEAD_SIZE + reply->book->nsid_size;
@@ -78,10 +78,13 @@ static void put_options(struct reply *reply) {
     if (at)
       wire_set_u16(at, reply->book->keepalive);
   }
-  if (reply->error != ERROR_NONE && reply->writer.limit - reply->writer.used >= OPTION_HEAD_SIZE + 2) {
-    uint8_t *at = take_option(&reply->writer, OPTION_ERROR, 2);
-    wire_set_u16(at, (uint16_t)reply->error);
-  }
+}
+
+static void put_error(struct reply *reply) {
+  if (reply->writer.limit - reply->writer.used < OPTION_HEAD_SIZE + 2)
+    return;
+  uint8_t *at = take_option(&reply->writer, OPTION_ERROR, 2);
+  wire_set_u16(at, (uint16_t)reply->error);
 }
 
 void edns_put(struct reply *reply) {
@@ -95,8 +98,12 @@ void edns_put(struct reply *reply) {
   at[6] = 0; /* the version that we speak */
   wire_set_u16(at + 7, reply->query->do_bit ? 0x8000 : 0);
   size_t start = reply->writer.used;
-  if (reply->query->edns_version == 0)
-    put_options(reply);
+  if (reply->query->edns_version == 0) {
+    if (reply->query->has_options)
+      put_options(reply);
+    if (reply->error != ERROR_NONE)
+      put_error(reply);
+  }
   wire_set_u16(at + 9, (uint16_t)(reply->writer.used - start));
   reply->counts[SECTION_ADDITIONAL]++;
 }

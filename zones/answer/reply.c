@@ -2,6 +2,8 @@
 
 #include "zones/tables/record.h"
 
+#define ADDRESS_RECORD_LEAST (RECORD_HEAD_SIZE + 4u) /* an A record */
+
 void reply_note_target(struct reply *reply, enum target_kind kind, const void *at, size_t name_at) {
   if (reply->target_count == REPLY_TARGETS_MOST || name_at > WIRE_POINTER_MOST)
     return;
@@ -57,6 +59,66 @@ bool reply_put_row(struct reply *reply, const struct table_row *row, uint16_t ow
     set_owners(at, row->size, owner_at);
   reply->counts[section] += row->count;
   return true;
+}
+
+bool reply_put_whole(struct reply *reply, const struct table_whole *whole, uint32_t first, uint16_t owner_at) {
+  size_t split = whole->parts[first].records_at, size = whole->parts[whole->row_count].records_at;
+  if (reply->writer.limit - reply->writer.used < size)
+    return false;
+  uint8_t *at = writer_take(&reply->writer, size);
+  memcpy(at, whole->records + split, size - split);
+  memcpy(at + size - split, whole->records, split);
+  if (owner_at != WIRE_HEADER_SIZE)
+    set_owners(at, size, owner_at);
+  reply->counts[SECTION_ANSWER] += whole->record_count;
+  return true;
+}
+
+/* Addresses of a whole, from one RRset to before another, as they stand in it. origin: where in the message the records
+ * of its first row stand, or would stand. */
+static void put_owned(struct reply *reply, const struct table_whole *whole, const struct whole_owner *from,
+                      const struct whole_owner *to, size_t size, size_t origin) {
+  uint8_t *at = writer_take(&reply->writer, size);
+  memcpy(at, whole->addresses + from->record_at, size);
+  size_t start = from->record_at;
+  for (const struct whole_owner *owner = from; owner < to; owner++)
+    wire_set_u16(at + (owner->record_at - start), (uint16_t)(0xc000 | (origin + owner->name_at)));
+  reply->counts[SECTION_ADDITIONAL] += (uint16_t)(to - from);
+}
+
+/* Of a run of rows the RRsets that fit. */
+static void put_fitting(struct reply *reply, const struct table_whole *whole, uint32_t from, uint32_t to,
+                        size_t origin) {
+  const struct whole_owner *end = whole->owners + whole->parts[to].owner;
+  for (const struct whole_owner *owner = whole->owners + whole->parts[from].owner; owner < end; owner += owner->count) {
+    size_t left = reply->writer.limit - reply->writer.used;
+    if (left < ADDRESS_RECORD_LEAST)
+      break;
+    if (owner->size <= left && origin + owner->name_at <= WIRE_POINTER_MOST)
+      put_owned(reply, whole, owner, owner + owner->count, owner->size, origin);
+  }
+}
+
+/* Of a run of rows all RRsets. */
+static void put_run(struct reply *reply, const struct table_whole *whole, uint32_t from, uint32_t to, size_t origin) {
+  const struct whole_part *start = &whole->parts[from], *end = &whole->parts[to];
+  if (end->owner > start->owner)
+    put_owned(reply, whole, whole->owners + start->owner, whole->owners + end->owner,
+              (size_t)(end->addresses_at - start->addresses_at), origin);
+}
+
+void reply_put_whole_addresses(struct reply *reply, const struct table_whole *whole, uint32_t first, size_t start) {
+  const struct whole_part *end = &whole->parts[whole->row_count];
+  bool has_room =
+      reply->writer.limit - reply->writer.used >= end->addresses_at && start + end->records_at <= WIRE_POINTER_MOST;
+  size_t origin = start - whole->parts[first].records_at;
+  if (has_room) {
+    put_run(reply, whole, first, whole->row_count, origin);
+    put_run(reply, whole, 0, first, origin + end->records_at);
+  } else {
+    put_fitting(reply, whole, first, whole->row_count, origin);
+    put_fitting(reply, whole, 0, first, origin + end->records_at);
+  }
 }
 
 void reply_put_negative(struct reply *reply, uint32_t ttl_most_s) {

@@ -10,6 +10,7 @@
 
 #include "zones/answer/answer.h"
 #include "zones/message/wire.h"
+#include "zones/tables/whole.h"
 
 #define REPLY_TARGETS_MOST 64u /* names whose addresses go into the additional section */
 
@@ -58,6 +59,11 @@ bool reply_put_rrset(struct reply *reply, const struct image_rrset *rrset, uint1
 void reply_require_rrset(struct reply *reply, const struct image_rrset *rrset, uint16_t owner_at, enum section section);
 /* As reply_put_rrset for what the answer cannot do without: truncates. */
 bool reply_put_row(struct reply *reply, const struct table_row *row, uint16_t owner_at, enum section section);
+bool reply_put_whole(struct reply *reply, const struct table_whole *whole, uint32_t first, uint16_t owner_at);
+/* All its records into the answer section, those of the row first in front. As reply_put_row. */
+void reply_put_whole_addresses(struct reply *reply, const struct table_whole *whole, uint32_t first, size_t start);
+/* The addresses that belong to records that reply_put_whole put at start, as far as they fit, into the additional
+ * section, which must be empty. whole must have some. */
 void reply_put_negative(struct reply *reply, uint32_t ttl_most_s);
 /* The zone's SOA, with a TTL of at most ttl_most_s (RFC 2308). */
 void reply_note_target(struct reply *reply, enum target_kind kind, const void *at, size_t name_at);

@@ -82,9 +82,8 @@ static void settle_below(const struct image *image, const struct image_node *enc
   }
 }
 
-void find_name(const struct image *image, const uint8_t *name, size_t size, uint64_t hash, uint16_t type,
-               struct find_result *out) {
-  const struct image_node *node = find_node(image, name, size, hash);
+void find_from(const struct image *image, const struct image_node *node, const uint8_t *name, size_t size,
+               uint16_t type, struct find_result *out) {
   if (node) {
     settle(image, node, type, out);
     return;
@@ -94,4 +93,9 @@ void find_name(const struct image *image, const uint8_t *name, size_t size, uint
     settle_below(image, encloser, out);
   else
     *out = (struct find_result){.kind = FIND_OUTSIDE};
+}
+
+void find_name(const struct image *image, const uint8_t *name, size_t size, uint64_t hash, uint16_t type,
+               struct find_result *out) {
+  find_from(image, find_node(image, name, size, hash), name, size, type, out);
 }

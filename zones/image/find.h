@@ -28,6 +28,10 @@ void find_name(const struct image *image, const uint8_t *name, size_t size, uint
 /* name: lower-case wire form; hash: name_hash of it. type: the type asked for, since DS belongs to the parent side of a
  * cut (RFC 4035 section 3.1.4.1). */
 
+void find_from(const struct image *image, const struct image_node *node, const uint8_t *name, size_t size,
+               uint16_t type, struct find_result *out);
+/* As find_name, for who has asked find_node already: node is what it gave. */
+
 const struct image_node *find_node(const struct image *image, const uint8_t *name, size_t size, uint64_t hash);
 /* The node of exactly this name, or NULL. */
 

@@ -6,6 +6,7 @@
 #include "gslb/decide/srv_weight.h"
 #include "zones/message/query.h"
 #include "zones/tables/record.h"
+#include "zones/tables/whole.h"
 
 /* What most tables need: a view, and for each member a target, a row, a record, weight and cell. */
 #define ROOM_OF_TABLE 320u
@@ -36,6 +37,7 @@ struct making {          /* one table */
   struct arena *scratch; /* released when it is made */
   const struct config_service *service;
   const struct evaluation *evaluation;
+  const struct table_target *targets;
   uint32_t ttl_s;
   struct row_list list;
 };
@@ -62,10 +64,11 @@ static void make_rows(struct making *making, size_t index, const bool *is_target
   if (service->answer == ANSWER_ADDRESSES)
     make_address_rows(making, index, is_held, is_target_held, target);
   uint16_t weight = balance_srv_weight(state->weight, state->headroom, list->heaviest);
-  list->rows[TABLE_SRV][index] = record_srv(arena, service, index, weight, ttl_s);
+  /* those that clients choose from are copied where they are put together */
+  list->rows[TABLE_SRV][index] = record_srv(making->scratch, service, index, weight, ttl_s);
   list->rows[TABLE_HTTPS][index] = record_binding(arena, service, index, TYPE_HTTPS, ttl_s, is_held);
   list->rows[TABLE_SVCB][index] = record_binding(arena, service, index, TYPE_SVCB, ttl_s, is_held);
-  list->rows[TABLE_MX][index] = record_mx(arena, service, index, ttl_s);
+  list->rows[TABLE_MX][index] = record_mx(making->scratch, service, index, ttl_s);
   list->rows[TABLE_CNAME][index] = record_cname(arena, service, index, ttl_s);
 }
 
@@ -161,6 +164,14 @@ static void fill_set(struct making *making, const struct table_row *rows, const 
   if (set->row_count && set->method == METHOD_WEIGHTED) {
     set->cells = arena_array(making->arena, set->row_count, sizeof *set->cells);
     alias_build(set->weights, set->row_count, set->cells);
+  }
+  set->whole = whole_new(making->arena, set, making->targets);
+  for (uint32_t i = 0; i < set->row_count; i++) {
+    struct table_row *row = &set->rows[i];
+    if (set->whole)
+      row->records = set->whole->records + set->whole->parts[i].records_at;
+    else if (choice->is_by_clients)
+      row->records = arena_copy(making->arena, row->records, row->size);
   }
 }
 
@@ -348,6 +359,7 @@ struct table *table_build(const struct config_service *service, const struct ser
                           .scratch = &scratch,
                           .service = service,
                           .evaluation = evaluation,
+                          .targets = table->targets,
                           .ttl_s = table->ttl_s,
                           .list = {.heaviest = balance_srv_heaviest(service, evaluation)}};
   for (int type = 0; type < TABLE_TYPES; type++)
@@ -368,56 +380,44 @@ void table_free(struct table *table) {
 }
 
 int table_type_of(uint16_t type) {
-  switch (type) {
-  case TYPE_A:
-    return TABLE_A;
-  case TYPE_AAAA:
-    return TABLE_AAAA;
-  case TYPE_SRV:
-    return TABLE_SRV;
-  case TYPE_HTTPS:
-    return TABLE_HTTPS;
-  case TYPE_SVCB:
-    return TABLE_SVCB;
-  case TYPE_MX:
-    return TABLE_MX;
-  case TYPE_CNAME:
-    return TABLE_CNAME;
-  default:
-    return -1;
-  }
+  static const uint8_t types[] =
+      {[TYPE_A] = 1 + TABLE_A,         [TYPE_AAAA] = 1 + TABLE_AAAA, [TYPE_SRV] = 1 + TABLE_SRV,
+       [TYPE_HTTPS] = 1 + TABLE_HTTPS, [TYPE_SVCB] = 1 + TABLE_SVCB, [TYPE_MX] = 1 + TABLE_MX,
+       [TYPE_CNAME] = 1 + TABLE_CNAME}; /* 0: none */
+  return type < sizeof types ? types[type] - 1 : -1;
 }
 
-static uint32_t draw_in_turn(const struct table_set *set, uint32_t start, uint32_t *drawn) {
-  for (uint32_t i = 0; i < set->wanted; i++) {
-    drawn[i] = start;
-    if (++start == set->row_count)
-      start = 0;
+uint32_t table_draw_one(const struct table_set *set, struct random *random, uint32_t *turn) {
+  uint32_t first = 0;
+  switch (set->method) {
+  case METHOD_WEIGHTED:
+    first = alias_draw(set->cells, set->row_count, random_next(random));
+    break;
+  case METHOD_ROUND_ROBIN:
+    /* moving on by what was handed out lets every member be first, second … equally often */
+    first = *turn % set->row_count;
+    *turn = first + (set->wanted == set->row_count ? 1 : set->wanted);
+    break;
+  case METHOD_ALL:
+    first = random_below(random, set->row_count);
+    break;
+  case METHOD_FIRST:
+    break;
   }
-  return set->wanted;
+  return first;
 }
 
 uint32_t table_draw(const struct table_set *set, struct random *random, uint32_t *turn,
                     uint32_t drawn[TABLE_RECORDS_MOST]) {
   if (set->row_count == 0)
     return 0;
-  switch (set->method) {
-  case METHOD_WEIGHTED:
-    if (set->wanted == 1) {
-      drawn[0] = alias_draw(set->cells, set->row_count, random_next(random));
-      return 1;
-    }
+  if (set->method == METHOD_WEIGHTED && set->wanted > 1)
     return alias_draw_distinct(set->cells, set->weights, set->row_count, set->wanted, random, drawn);
-  case METHOD_ROUND_ROBIN: {
-    /* moving on by what was handed out lets every member be first, second … equally often */
-    uint32_t start = *turn % set->row_count;
-    *turn = start + (set->wanted == set->row_count ? 1 : set->wanted);
-    return draw_in_turn(set, start, drawn);
+  uint32_t next = table_draw_one(set, random, turn);
+  for (uint32_t i = 0; i < set->wanted; i++) {
+    drawn[i] = next;
+    if (++next == set->row_count)
+      next = 0;
   }
-  case METHOD_ALL:
-    return draw_in_turn(set, random_below(random, set->row_count), drawn);
-  case METHOD_FIRST:
-    return draw_in_turn(set, 0, drawn);
-  }
-  return 0;
+  return set->wanted;
 }

@@ -25,13 +25,16 @@ struct table_row { /* one member's records of one type */
   uint32_t slot;      /* of its counter, or FACTS_NO_SLOT */
 };
 
+struct table_whole; /* zones/tables/whole */
+
 struct table_set { /* the members that may be drawn for one type and class of clients */
   enum balance_method method;
   uint32_t row_count;     /* 0: NODATA */
   uint32_t wanted;        /* rows to draw, at most TABLE_RECORDS_MOST */
   struct table_row *rows; /* in the service's order */
   uint32_t *weights;
-  struct alias_cell *cells; /* for METHOD_WEIGHTED */
+  struct alias_cell *cells;        /* for METHOD_WEIGHTED */
+  const struct table_whole *whole; /* all rows in one piece, from which any answer is made; NULL: rows are drawn */
 };
 
 enum table_type { TABLE_A, TABLE_AAAA, TABLE_SRV, TABLE_HTTPS, TABLE_SVCB, TABLE_MX, TABLE_CNAME, TABLE_TYPES };
@@ -84,5 +87,8 @@ uint32_t table_draw(const struct table_set *set, struct random *random, uint32_t
                     uint32_t drawn[TABLE_RECORDS_MOST]);
 /* Indices of the rows for one answer; returns how many. turn: this worker's counter of the service for round robin,
  * moved on. No allocation. */
+uint32_t table_draw_one(const struct table_set *set, struct random *random, uint32_t *turn);
+/* As table_draw where one row is wanted; of a set that is answered whole the row that comes first, which the others
+ * follow in order. */
 
 #endif
