@@ -22,13 +22,21 @@ struct span { /* from here up to the next span, or to the end of the space */
   uint32_t value;
 };
 
-static inline __uint128_t span_address_of(uint8_t family, const uint8_t bytes[16]) {
+struct span_hit { /* what is found for an address */
+  uint32_t value;
+  uint8_t scope_bits; /* all addresses that share this many leading bits have the value; for one bit less some do not */
+};
+
+static inline uint32_t span_ipv4_of(const uint8_t bytes[4]) {
   uint32_t word;
+  memcpy(&word, bytes, sizeof word);
+  return be32toh(word);
+}
+
+static inline __uint128_t span_address_of(uint8_t family, const uint8_t bytes[16]) {
   uint64_t high, low;
-  if (family == 4) {
-    memcpy(&word, bytes, sizeof word);
-    return (__uint128_t)be32toh(word) << 96;
-  }
+  if (family == 4)
+    return (__uint128_t)span_ipv4_of(bytes) << 96;
   memcpy(&high, bytes, sizeof high);
   memcpy(&low, bytes + 8, sizeof low);
   return (__uint128_t)be64toh(high) << 64 | be64toh(low);

@@ -27,11 +27,6 @@ struct span_map {
   const uint32_t *values;
 };
 
-struct span_hit {
-  uint32_t value;
-  uint8_t scope_bits; /* all addresses that share this many leading bits have the value; for one bit less some do not */
-};
-
 void span_map_build(struct span_map *map, struct arena *arena, const struct span *spans, size_t count,
                     const uint32_t *values);
 /* Spans as from span_flatten, at least one. values[span.value] is what a look-up gives; neighbours for which that is

@@ -6,13 +6,15 @@
 #include "gslb/base/memory.h"
 #include "gslb/decide/site_list.h"
 #include "gslb/decide/span.h"
+#include "gslb/decide/span_index.h"
 #include "gslb/decide/span_map.h"
 
 #define FAMILIES 2 /* IPv4, IPv6 */
 #define NO_TREE UINT32_MAX
 
 struct topology_tree {
-  struct span_map maps[FAMILIES];
+  struct span_index ipv4;
+  struct span_map ipv6;
   struct site_lists classes;
 };
 
@@ -129,8 +131,8 @@ static void add_tree(struct topology *topology, const struct flat_networks *flat
         projected[kept++] = sites[i];
     class_of[list] = site_lists_add(&tree->classes, projected, kept);
   }
-  for (int family = 0; family < FAMILIES; family++)
-    span_map_build(&tree->maps[family], &topology->arena, flat->spans[family], flat->counts[family], class_of);
+  span_index_build(&tree->ipv4, &topology->arena, flat->spans[0], flat->counts[0], class_of);
+  span_map_build(&tree->ipv6, &topology->arena, flat->spans[1], flat->counts[1], class_of);
   free(projected);
   free(class_of);
 }
@@ -201,6 +203,7 @@ const uint32_t *topology_class_sites(const struct topology_tree *tree, uint32_t 
 }
 
 struct topology_hit topology_find(const struct topology_tree *tree, uint8_t family, const uint8_t bytes[16]) {
-  struct span_hit hit = span_map_find(&tree->maps[family == 4 ? 0 : 1], span_address_of(family, bytes));
+  struct span_hit hit = family == 4 ? span_index_find(&tree->ipv4, span_ipv4_of(bytes))
+                                    : span_map_find(&tree->ipv6, span_address_of(family, bytes));
   return (struct topology_hit){.class = hit.value, .scope_bits = hit.scope_bits};
 }
