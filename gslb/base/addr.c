@@ -82,20 +82,16 @@ socklen_t addr_to_sockaddr(const struct addr *addr, struct sockaddr_storage *out
 }
 
 enum status addr_from_sockaddr(const struct sockaddr *sa, struct addr *out) {
-  struct addr addr = {0};
   if (sa->sa_family == AF_INET) {
     const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)sa;
-    addr.family = 4;
-    addr.port = ntohs(in->sin_port);
-    memcpy(addr.bytes, &in->sin_addr, 4);
+    *out = (struct addr){.family = 4, .port = ntohs(in->sin_port)};
+    memcpy(out->bytes, &in->sin_addr, 4);
   } else if (sa->sa_family == AF_INET6) {
     const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)sa;
-    addr.family = 6;
-    addr.port = ntohs(in6->sin6_port);
-    memcpy(addr.bytes, &in6->sin6_addr, 16);
+    *out = (struct addr){.family = 6, .port = ntohs(in6->sin6_port)};
+    memcpy(out->bytes, &in6->sin6_addr, 16);
   } else {
     return STATUS_INVALID;
   }
-  *out = addr;
   return STATUS_OK;
 }

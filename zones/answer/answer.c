@@ -150,7 +150,7 @@ static void refer(struct reply *reply, const struct image_node *cut) {
   reply_require_rrset(reply, ns, owner_at, SECTION_AUTHORITY);
 }
 
-static void answer_node(struct reply *reply, const struct image_node *node, const struct table *table) {
+static inline void answer_node(struct reply *reply, const struct image_node *node, const struct table *table) {
   uint16_t type = reply->query->type;
   if (type == TYPE_ANY) {
     if (!answer_any(reply, node, table) && !answer_listed(reply, type))

@@ -24,10 +24,11 @@ static const struct table_view *near_view(struct reply *reply, const struct tabl
 }
 
 /* The set of a balanced node for a type; NULL when the type is none of its. */
-static const struct table_set *set_of(struct reply *reply, const struct image_node *node, const struct table *table,
-                                      uint16_t type) {
+static inline const struct table_set *set_of(struct reply *reply, const struct image_node *node,
+                                             const struct table *table, uint16_t type) {
   int index = table_type_of(type);
-  if (index < 0 || (index == TABLE_SRV) != !!(node->flags & IMAGE_SRV))
+  bool is_srv_name = node->flags & IMAGE_SRV;
+  if (index < 0 || (index == TABLE_SRV) != is_srv_name)
     return NULL;
   const struct table_view *view = table->tree ? near_view(reply, table) : table->views;
   return &view->sets[index];

@@ -89,13 +89,21 @@ static void put_owned(struct reply *reply, const struct table_whole *whole, cons
 /* Of a run of rows the RRsets that fit. */
 static void put_fitting(struct reply *reply, const struct table_whole *whole, uint32_t from, uint32_t to,
                         size_t origin) {
+  const struct whole_owner *at = whole->owners + whole->parts[from].owner;
   const struct whole_owner *end = whole->owners + whole->parts[to].owner;
-  for (const struct whole_owner *owner = whole->owners + whole->parts[from].owner; owner < end; owner += owner->count) {
+  while (at < end) {
     size_t left = reply->writer.limit - reply->writer.used;
     if (left < ADDRESS_RECORD_LEAST)
       break;
-    if (owner->size <= left && origin + owner->name_at <= WIRE_POINTER_MOST)
-      put_owned(reply, whole, owner, owner + owner->count, owner->size, origin);
+    const struct whole_owner *next = at;
+    size_t size = 0;
+    while (next < end && size + next->size <= left && origin + next->name_at <= WIRE_POINTER_MOST) {
+      size += next->size;
+      next += next->count;
+    }
+    if (size)
+      put_owned(reply, whole, at, next, size, origin);
+    at = next < end ? next + next->count : end;
   }
 }
 
@@ -151,12 +159,4 @@ bool reply_read_back(const struct reply *reply, size_t at, struct name *out) {
     at += length + 1u;
   }
   return false;
-}
-
-void reply_clear(struct reply *reply) {
-  reply->writer.used = WIRE_HEADER_SIZE + reply->query->question_size;
-  reply->writer.failed = false;
-  reply->target_count = 0;
-  for (int i = 0; i < SECTIONS; i++)
-    reply->counts[i] = 0;
 }

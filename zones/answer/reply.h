@@ -70,7 +70,14 @@ void reply_note_target(struct reply *reply, enum target_kind kind, const void *a
 /* Its addresses are wanted in the additional section; once each. */
 bool reply_read_back(const struct reply *reply, size_t at, struct name *out);
 /* The name at an offset of our own message, lower-cased, pointers followed. */
-void reply_clear(struct reply *reply);
+
+static inline void reply_clear(struct reply *reply) {
+  reply->writer.used = WIRE_HEADER_SIZE + reply->query->question_size;
+  reply->writer.failed = false;
+  reply->target_count = 0;
+  for (int i = 0; i < SECTIONS; i++)
+    reply->counts[i] = 0;
+}
 /* Takes all records back, down to the question. */
 
 #endif

@@ -2,19 +2,6 @@
 
 #include "zones/message/query.h"
 
-const struct image_node *find_node(const struct image *image, const uint8_t *name, size_t size, uint64_t hash) {
-  const struct image_bucket *buckets = image->buckets;
-  uint32_t mask = image->mask, tag = (uint32_t)(hash >> 32);
-  for (uint32_t i = (uint32_t)hash & mask; buckets[i].node; i = (i + 1) & mask) {
-    if (buckets[i].tag != tag)
-      continue;
-    const struct image_node *node = image_node(image, buckets[i].node);
-    if (node->name_size == size && name_equals(image_node_name(node), name, size))
-      return node;
-  }
-  return NULL;
-}
-
 /* The nearest existing name above: its node, or NULL when the name is in no zone of ours. */
 static const struct image_node *find_encloser(const struct image *image, const uint8_t *name, size_t size) {
   while (size > 1) {

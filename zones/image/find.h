@@ -32,7 +32,19 @@ void find_from(const struct image *image, const struct image_node *node, const u
                uint16_t type, struct find_result *out);
 /* As find_name, for who has asked find_node already: node is what it gave. */
 
-const struct image_node *find_node(const struct image *image, const uint8_t *name, size_t size, uint64_t hash);
+static inline const struct image_node *find_node(const struct image *image, const uint8_t *name, size_t size,
+                                                 uint64_t hash) {
+  const struct image_bucket *buckets = image->buckets;
+  uint32_t mask = image->mask, tag = (uint32_t)(hash >> 32);
+  for (uint32_t i = (uint32_t)hash & mask; buckets[i].node; i = (i + 1) & mask) {
+    if (buckets[i].tag != tag)
+      continue;
+    const struct image_node *node = image_node(image, buckets[i].node);
+    if (node->name_size == size && name_equals(image_node_name(node), name, size))
+      return node;
+  }
+  return NULL;
+}
 /* The node of exactly this name, or NULL. */
 
 /* For a batch of names in a large image, where each look-up would wait for memory twice: first find_prefetch for each,

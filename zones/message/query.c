@@ -180,15 +180,13 @@ enum query_verdict query_parse(const uint8_t *packet, size_t size, struct query 
   size_t room = size - WIRE_HEADER_SIZE, name_size = question_name_size(name, room);
   if (!name_size || room - name_size < QUESTION_TAIL_SIZE)
     return QUERY_FINE;
-  out->hash = name_lower_copy(out->name.wire, name, name_size);
   out->name.size = (uint8_t)name_size;
   out->type = wire_get_u16(name + name_size);
   out->class = wire_get_u16(name + name_size + 2);
   out->has_question = true;
   out->question_size = (uint16_t)(name_size + QUESTION_TAIL_SIZE);
-  if (!is_query)
-    return QUERY_FINE;
-  if (read_behind_question(name + out->question_size, room - out->question_size, out))
+  if (is_query && read_behind_question(name + out->question_size, room - out->question_size, out))
     out->rcode = judge(out);
+  out->hash = name_lower_copy(out->name.wire, name, name_size);
   return QUERY_FINE;
 }

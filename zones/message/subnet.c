@@ -29,19 +29,18 @@ static int most_bits(uint16_t code) {
 
 bool subnet_read(const uint8_t *data, size_t size, struct subnet *out) {
   static const uint8_t families[] = {[FAMILY_NONE] = 0, [FAMILY_IPV4] = 4, [FAMILY_IPV6] = 6};
-  struct reader reader = reader_of(data, size);
-  uint16_t code = reader_u16(&reader);
-  uint8_t source_bits = reader_u8(&reader);
-  uint8_t scope_bits = reader_u8(&reader);
-  if (reader.failed || source_bits > most_bits(code) || scope_bits != 0 ||
-      reader_left(&reader) != address_size(source_bits))
+  if (size < HEAD_SIZE)
     return false;
-
+  uint16_t code = wire_get_u16(data);
+  uint8_t source_bits = data[2], scope_bits = data[3];
+  const uint8_t *bytes = data + HEAD_SIZE;
   size_t count = address_size(source_bits);
-  if (source_bits % 8 && reader.at[count - 1] & 0xff >> source_bits % 8)
+  if (source_bits > most_bits(code) || scope_bits != 0 || size - HEAD_SIZE != count)
+    return false;
+  if (source_bits % 8 && bytes[count - 1] & 0xff >> source_bits % 8)
     return false; /* bits beyond the source prefix */
   *out = (struct subnet){.family = families[code], .source_bits = source_bits};
-  wire_copy(out->bytes, reader.at, count);
+  wire_copy(out->bytes, bytes, count);
   return true;
 }
 
