@@ -15,7 +15,8 @@ static const char zone_text[] =
     "$ORIGIN example.com.\n$TTL 300\n"
     "@ SOA ns1 admin 7 3600 600 86400 60\n@ NS ns1\n@ NS ns2\n@ MX 10 post\n"
     "ns1 A 192.0.2.1\nns2 AAAA 2001:db8::2\npost A 192.0.2.3\nwww TXT \"beside\"\nalias CNAME www\nchain CNAME alias\n"
-    "loop CNAME pool\npool CNAME loop\naway CNAME www.example.net.\ndangling CNAME nothing\n*.wild TXT \"any\"\n"
+    "loop CNAME pool\npool CNAME loop\naway CNAME www.example.net.\ndangling CNAME nothing\ntofull CNAME "
+    "_http._tcp.full\n*.wild TXT \"any\"\n"
     "*.wildc CNAME alias\ndeep.under.here TXT \"x\"\nsub NS ns.sub\nsub DS 1 8 2 "
     "0000000000000000000000000000000000000000000000000000000000000000\nns.sub A 192.0.2.9\n"
     "old DNAME wild\n"
@@ -35,6 +36,11 @@ static const char services_text[] =
     "services:\n"
     "  - {name: www.example.com, answers: 1, srv: _http._tcp, ttl: {max: 30s, min: 5s}, members: [{name: a, "
     "addresses: [127.0.0.11, \"::1\"], srv_port: 80}, {name: b, addresses: [127.0.0.12], srv_port: 81, weight: 3}]}\n"
+    "  - {name: full.example.com, srv: _http._tcp, ttl: {max: 30s, min: 5s}, members: [{name: m0, addresses: "
+    "[127.0.1.1], srv_port: 80}, {name: m1, addresses: [127.0.1.2, 127.0.1.3, \"::11\"], srv_port: 80}, {name: m2, "
+    "addresses: [127.0.1.4, \"::12\", \"::13\"], srv_port: 80}, {name: m3, addresses: [127.0.1.5, 127.0.1.6], "
+    "srv_port: "
+    "80}]}\n"
     "  - {name: turn.example.com, answers: 2, method: round_robin, members: [{name: a, addresses: [127.0.0.21]}, "
     "{name: b, addresses: [127.0.0.22]}, {name: c, addresses: [127.0.0.23]}]}\n"
     "  - {name: mail.example.com, answer: mx, srv_priority: 10, members: [{name: m1, addresses: [127.0.0.41]}, {name: "
@@ -238,6 +244,85 @@ static void srv_targets_resolve_and_come_along(void **state) {
          "example.com. 30 IN SOA ns1.example.com. admin.example.com. 7 3600 600 86400 60", "");
 }
 
+/* Which member the SRV record names, "m0" to "m3". */
+static int full_member(const ldns_pkt *packet, size_t record) {
+  return ldns_rdf_data(ldns_rr_rdf(ldns_rr_list_rr(ldns_pkt_answer(packet), record), 3))[2] - '0';
+}
+
+/* The RRsets of the members' addresses, from that of first on, that fit into so many bytes one after the other. */
+static const char *full_addresses(int first, size_t room) {
+  static const struct {
+    const char *text;
+    size_t size;
+  } rrsets[4][2] = {
+      {{"m0.full.example.com. 30 IN A 127.0.1.1", 16}},
+      {{"m1.full.example.com. 30 IN A 127.0.1.2|m1.full.example.com. 30 IN A 127.0.1.3", 32},
+       {"m1.full.example.com. 30 IN AAAA ::11", 28}},
+      {{"m2.full.example.com. 30 IN A 127.0.1.4", 16},
+       {"m2.full.example.com. 30 IN AAAA ::12|m2.full.example.com. 30 IN AAAA ::13", 56}},
+      {{"m3.full.example.com. 30 IN A 127.0.1.5|m3.full.example.com. 30 IN A 127.0.1.6", 32}},
+  };
+  static char text[1024];
+  text[0] = '\0';
+  for (int i = 0; i < 8; i++) {
+    int member = (first + i / 2) % 4;
+    if (!rrsets[member][i % 2].text || rrsets[member][i % 2].size > room)
+      continue;
+    room -= rrsets[member][i % 2].size;
+    strcat(strcat(text, text[0] ? "|" : ""), rrsets[member][i % 2].text);
+  }
+  return text;
+}
+
+static void srv_answers_hold_all_members_whoever_comes_first(void **state) {
+  (void)state;
+  unsigned seen[4] = {0};
+  uint64_t before = atomic_load(&small.answers[2]); /* of the first member of the second service */
+  for (int i = 0; i < 100; i++) {
+    ldns_pkt *packet = ask("_http._tcp.full.example.com", LDNS_RR_TYPE_SRV);
+    int first = full_member(packet, 0);
+    assert_int_equal(ldns_pkt_ancount(packet), 4);
+    for (size_t k = 1; k < 4; k++)
+      assert_int_equal(full_member(packet, k), (first + (int)k) % 4);
+    assert_string_equal(section_text(ldns_pkt_additional(packet)), full_addresses(first, SIZE_MAX));
+    seen[first]++;
+    ldns_pkt_free(packet);
+  }
+  assert_true(seen[0] && seen[1] && seen[2] && seen[3]);
+  for (size_t member = 0; member < 4; member++)
+    assert_int_equal(atomic_load(&small.answers[2 + member]), before + 100);
+}
+
+static void addresses_of_srv_targets_come_along_as_far_as_they_fit(void **state) {
+  (void)state;
+  /* header, question, four SRV records of these targets, OPT */
+  const size_t others =
+      12 + sizeof "_http._tcp.full.example.com" + 1 + 4 + 4 * (12 + 6 + sizeof "m0.full.example.com" + 1) + 11;
+  for (uint16_t room = 0; room <= 200; room++) {
+    uint16_t payload = small.answerer.udp_payload;
+    small.answerer.udp_payload = (uint16_t)(others + room);
+    ldns_pkt *packet = ask("_http._tcp.full.example.com", LDNS_RR_TYPE_SRV);
+    small.answerer.udp_payload = payload;
+    assert_false(ldns_pkt_tc(packet));
+    assert_int_equal(ldns_pkt_ancount(packet), 4);
+    assert_string_equal(section_text(ldns_pkt_additional(packet)), full_addresses(full_member(packet, 0), room));
+    ldns_pkt_free(packet);
+  }
+}
+
+static void srv_behind_an_alias_points_to_its_own_name(void **state) {
+  (void)state;
+  ldns_pkt *packet = ask("tofull.example.com", LDNS_RR_TYPE_SRV);
+  assert_int_equal(ldns_pkt_ancount(packet), 5);
+  for (size_t k = 1; k < 5; k++) {
+    char *owner = ldns_rdf2str(ldns_rr_owner(ldns_rr_list_rr(ldns_pkt_answer(packet), k)));
+    assert_string_equal(owner, "_http._tcp.full.example.com.");
+    free(owner);
+  }
+  assert_string_equal(section_text(ldns_pkt_additional(packet)), full_addresses(full_member(packet, 1), SIZE_MAX));
+  ldns_pkt_free(packet);
+}
+
 static void what_does_not_fit_is_truncated_whole(void **state) {
   (void)state;
   ldns_pkt *packet = ask_over("big.example.com", LDNS_RR_TYPE_TXT, 0, true);
@@ -410,6 +495,9 @@ int main(void) {
       cmocka_unit_test(round_robin_hands_out_each_member_equally),
       cmocka_unit_test(balanced_wildcard_answers_any_name_below),
       cmocka_unit_test(srv_targets_resolve_and_come_along),
+      cmocka_unit_test(srv_answers_hold_all_members_whoever_comes_first),
+      cmocka_unit_test(addresses_of_srv_targets_come_along_as_far_as_they_fit),
+      cmocka_unit_test(srv_behind_an_alias_points_to_its_own_name),
       cmocka_unit_test(what_does_not_fit_is_truncated_whole),
       cmocka_unit_test(any_is_answered_by_one_rrset),
       cmocka_unit_test(scope_says_what_the_decision_depended_on),
