@@ -15,10 +15,8 @@
 static size_t question_name_size(const uint8_t *name, size_t room) {
   size_t most = room < NAME_SIZE_MOST ? room : NAME_SIZE_MOST;
   for (size_t at = 0; at < most; at += name[at] + 1u) {
-    if (name[at] == 0)
-      return at + 1;
-    if (name[at] > NAME_LABEL_MOST)
-      break;
+    if (name[at] == 0 || name[at] > NAME_LABEL_MOST)
+      return name[at] == 0 ? at + 1 : 0;
   }
   return 0;
 }
