@@ -140,16 +140,21 @@ void arena_reserve(struct arena *arena, size_t size) {
   put_block(arena, heap_block(size));
 }
 
-void *arena_alloc(struct arena *arena, size_t size) {
-  size_t rounded = (size + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
-  if (rounded < size)
+void *arena_alloc_aligned(struct arena *arena, size_t size, size_t align) {
+  if (size > SIZE_MAX / 2)
     check(NULL);
   struct arena_block *block = arena->blocks;
-  if (!block || block->size - block->used < rounded)
-    block = add_block(arena, rounded);
-  void *result = block->data + block->used;
-  block->used += rounded;
-  return result;
+  size_t at = block ? (block->used + align - 1) & ~(align - 1) : 0;
+  if (!block || at > block->size || block->size - at < size) {
+    block = add_block(arena, size);
+    at = 0;
+  }
+  block->used = at + size;
+  return block->data + at;
+}
+
+void *arena_alloc(struct arena *arena, size_t size) {
+  return arena_alloc_aligned(arena, size, ARENA_ALIGN);
 }
 
 void *arena_array(struct arena *arena, size_t count, size_t size) {

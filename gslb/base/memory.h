@@ -33,6 +33,8 @@ void arena_reserve(struct arena *arena, size_t size);
 /* What is known to come fits into one block, without room to spare; for an arena that is empty. */
 void *arena_alloc(struct arena *arena, size_t size);
 /* Zeroed, aligned for any type; lives until arena_release. */
+void *arena_alloc_aligned(struct arena *arena, size_t size, size_t align);
+/* As arena_alloc, for many things of types that want less than that: align is what they want, a power of two. */
 void *arena_array(struct arena *arena, size_t count, size_t size);
 char *arena_strdup(struct arena *arena, const char *text);
 char *arena_strndup(struct arena *arena, const char *text, size_t length);

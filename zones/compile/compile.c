@@ -54,14 +54,20 @@ static void visit(void *context, const struct master_record *record) {
     report(compiler, record, "%s has an SOA record, which belongs at the zone's apex", name_to_text(owner->wire, text));
     return;
   }
-  struct tree_node *encloser = tree_encloser(compiler->tree, owner->wire, owner->size);
+  struct tree_node *encloser = tree_encloser(compiler->tree, owner->wire, owner->size, record->owner_hash);
   if (encloser->zone != compiler->zone) {
     if (encloser->size != owner->size || !is_parents_ds(compiler, encloser, record->type))
       return;
   } else if (is_apex && record->type == TYPE_DS) {
     return; /* never asked of the zone itself */
   }
-  tree_add(compiler->tree, tree_insert_below(compiler->tree, encloser, owner->wire, owner->size), record);
+  struct tree_node *node = tree_insert_below(compiler->tree, encloser, owner->wire, owner->size, record->owner_hash);
+  tree_add(compiler->tree, node, record);
+}
+
+static void announce(void *context, uint64_t owner_hash) {
+  const struct compiler *compiler = context;
+  tree_prefetch(compiler->tree, owner_hash);
 }
 
 static bool check_zone_names(const struct config *config, struct problems *problems) {
@@ -95,6 +101,7 @@ static void read_zones(struct compiler *compiler, bool *is_broken, struct proble
         name_from_text(zone->name, &origin) != STATUS_OK || (zone->primary_count && !has_copy(compiler, zone));
     const struct master_reading reading = {.arena = &compiler->tree->arena,
                                            .visit = visit,
+                                           .announce = announce,
                                            .context = compiler,
                                            .problems = compiler->problems,
                                            .provenance = compiler->provenance};
@@ -123,7 +130,8 @@ static bool is_delegated(const struct tree *tree, const struct tree_node *node) 
 static void make_room(struct tree *tree) {
   for (struct tree_node *node = tree->first; node; node = node->next) {
     const struct tree_zone *zone = &tree->zones[node->zone];
-    if (node->service == IMAGE_NONE || !zone->config->primary_count || node == zone->apex || is_delegated(tree, node))
+    if (node->extra->service == IMAGE_NONE || !zone->config->primary_count || node == zone->apex ||
+        is_delegated(tree, node))
       continue;
     const struct tree_rrset *rrset = tree_rrset(node, TYPE_CNAME);
     if (rrset)
@@ -142,7 +150,10 @@ static void drop_zone(struct tree *tree, uint32_t zone) {
     if (ds)
       ds->next = NULL;
     node->rrsets = ds;
-    node->cut = node->dname = node->wildcard = NULL;
+    if (node->extra->cut || node->extra->dname || node->extra->wildcard) {
+      struct tree_extra *extra = tree_extra(tree, node);
+      extra->cut = extra->dname = extra->wildcard = NULL;
+    }
     node->flags &= IMAGE_APEX | IMAGE_SRV | IMAGE_MEMBER;
   }
 }
@@ -189,7 +200,7 @@ static void stamp_serials(struct tree *tree, uint32_t now_s) {
     struct tree_rrset *soa = tree_rrset(tree->zones[i].apex, TYPE_SOA);
     if (tree->config->zones[i].serial != ZONE_SERIAL_UNIXTIME || !soa)
       continue;
-    uint8_t *serial = soa->first->data + soa->first->size - 20;
+    uint8_t *serial = soa->first.data + soa->first.size - 20;
     if (soa_is_newer(now_s, wire_get_u32(serial)))
       wire_set_u32(serial, now_s);
   }

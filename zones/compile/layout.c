@@ -1,6 +1,7 @@
 #include "zones/compile/layout.h"
 
 #include <assert.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -123,7 +124,7 @@ static void encode(struct layout *layout, const struct tree_node *node, const st
                    uint32_t ttl_s) {
   struct encoded *out = layout->encoded;
   out->patch_count = out->target_count = out->size = 0;
-  for (const struct tree_record *record = rrset->first; record; record = record->next)
+  for (const struct tree_record *record = &rrset->first; record; record = record->next)
     encode_record(out, layout, node, rrset, ttl_s, record);
 }
 
@@ -144,12 +145,12 @@ static void measure_rrset(struct layout *layout, const struct tree_node *node, s
     rrset->data_size = (uint16_t)layout->encoded->size;
     return;
   }
-  for (const struct tree_record *record = rrset->first; record; record = record->next)
+  for (const struct tree_record *record = &rrset->first; record; record = record->next)
     rrset->data_size = (uint16_t)(rrset->data_size + RECORD_HEAD_SIZE + record->size);
 }
 
 static bool is_linked(const struct tree_node *node) {
-  return node->cut || node->wildcard || node->dname;
+  return node->extra->cut || node->extra->wildcard || node->extra->dname;
 }
 
 static void measure_node(struct layout *layout, struct tree_node *node) {
@@ -241,15 +242,15 @@ static uint32_t unit_of(const struct tree_node *node) {
 static void write_node(struct layout *layout, const struct tree_node *node) {
   uint8_t *start = layout->base + (uint64_t)node->unit * IMAGE_UNIT, *at = start;
   struct image_node head = {.zone = node->zone,
-                            .service = node->service,
-                            .member = node->member,
+                            .service = node->extra->service,
+                            .member = node->extra->member,
                             .flags = node->flags,
                             .name_size = node->size};
   at += sizeof head;
   if (is_linked(node)) {
-    const struct image_links links = {.cut = unit_of(node->cut),
-                                      .wildcard = unit_of(node->wildcard),
-                                      .dname = unit_of(node->dname)};
+    const struct image_links links = {.cut = unit_of(node->extra->cut),
+                                      .wildcard = unit_of(node->extra->wildcard),
+                                      .dname = unit_of(node->extra->dname)};
     head.flags |= IMAGE_LINKED;
     memcpy(at, &links, sizeof links);
     at += sizeof links;
@@ -265,15 +266,16 @@ static void write_node(struct layout *layout, const struct tree_node *node) {
 
 static void write_bucket(struct layout *layout, const struct tree_node *node) {
   struct image_bucket *buckets = (struct image_bucket *)(void *)(layout->base + layout->buckets);
-  size_t mask = layout->tree->slot_count - 1, at = node->hash & mask;
+  uint64_t hash = name_hash(node->name, node->size);
+  size_t mask = layout->tree->slot_count - 1, at = hash & mask;
   while (buckets[at].node)
     at = (at + 1) & mask;
-  buckets[at] = (struct image_bucket){.tag = (uint32_t)(node->hash >> 32), .node = node->unit};
+  buckets[at] = (struct image_bucket){.tag = (uint32_t)(hash >> 32), .node = node->unit};
 }
 
 static void write_soa(struct layout *layout, const struct tree_zone *zone, const struct tree_rrset *soa,
                       uint64_t negative, struct image_zone *out) {
-  const uint8_t *numbers = soa->first->data + soa->first->size - 20; /* serial, refresh, retry, expire, minimum */
+  const uint8_t *numbers = soa->first.data + soa->first.size - 20; /* serial, refresh, retry, expire, minimum */
   out->minimum_s = wire_get_u32(numbers + 16);
   if (soa->ttl_s < out->minimum_s)
     out->minimum_s = soa->ttl_s;
@@ -308,9 +310,11 @@ static void write_all(struct layout *layout) {
                                   .zone_count = (uint32_t)tree->config->zone_count,
                                   .zones = layout->zones,
                                   .node_count = (uint32_t)tree->node_count,
-                                  .service_count = (uint32_t)tree->config->service_count,
-                                  .cookies = *layout->cookies};
-  memcpy(layout->base, &head, sizeof head);
+                                  .service_count = (uint32_t)tree->config->service_count};
+  memcpy(layout->base, &head, offsetof(struct image_head, cookies));
+  struct cookie_secrets *cookies = &((struct image_head *)(void *)layout->base)->cookies;
+  cookies->count = layout->cookies->count; /* member by member, so that the image holds no bytes of chance */
+  memcpy(cookies->secrets, layout->cookies->secrets, sizeof cookies->secrets);
   for (const struct tree_node *node = tree->first; node; node = node->next) {
     write_node(layout, node);
     write_bucket(layout, node);

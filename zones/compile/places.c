@@ -22,16 +22,17 @@ static void place(struct placer *placer, const struct name *name, uint32_t servi
     report(placer, pos, text, "is in none of the zones");
     return;
   }
-  if (node->service != IMAGE_NONE) {
+  if (node->extra->service != IMAGE_NONE) {
     const struct config *config = placer->tree->config;
     struct config_pos other = check_place(config, node);
     problem_add(placer->problems, config_file_at(config, pos), pos.line, pos.column,
-                "%s is already a name of service %s at %s:%d", text, config->services[node->service].name,
+                "%s is already a name of service %s at %s:%d", text, config->services[node->extra->service].name,
                 config_file_at(config, other), other.line);
     return;
   }
-  node->service = service;
-  node->member = member;
+  struct tree_extra *extra = tree_extra(placer->tree, node);
+  extra->service = service;
+  extra->member = member;
   node->flags |= flags;
 }
 

@@ -8,87 +8,111 @@
 
 #define SLOTS_LEAST 16u
 
-static struct tree_slot *find_slot(const struct tree *tree, const uint8_t *name, size_t size, uint64_t hash) {
+static const struct tree_extra no_extra = {.service = IMAGE_NONE, .member = TREE_NO_MEMBER};
+
+static uint64_t fold_slot(uint64_t hash, const struct tree_node *node) {
+  uint64_t address = (uintptr_t)node;
+  assert(!(address >> TREE_SLOT_SHIFT));
+  return hash >> TREE_SLOT_SHIFT << TREE_SLOT_SHIFT | address;
+}
+
+static struct tree_node *slot_node(uint64_t slot) {
+  return (struct tree_node *)(uintptr_t)(slot & (((uint64_t)1 << TREE_SLOT_SHIFT) - 1));
+}
+
+static struct tree_node *find(const struct tree *tree, const uint8_t *name, size_t size, uint64_t hash) {
   size_t mask = tree->slot_count - 1;
-  size_t at = hash & mask;
-  for (; tree->slots[at].node; at = (at + 1) & mask) {
-    const struct tree_node *node = tree->slots[at].node;
-    if (tree->slots[at].hash == hash && node->size == size && name_equals(node->name, name, size))
-      break;
+  for (size_t at = hash & mask; tree->slots[at]; at = (at + 1) & mask) {
+    if ((tree->slots[at] ^ hash) >> TREE_SLOT_SHIFT)
+      continue;
+    struct tree_node *node = slot_node(tree->slots[at]);
+    if (node->size == size && name_equals(node->name, name, size))
+      return node;
   }
-  return &tree->slots[at];
+  return NULL;
 }
 
 struct tree_node *tree_find(const struct tree *tree, const uint8_t *name, size_t size) {
-  return find_slot(tree, name, size, name_hash(name, size))->node;
+  return find(tree, name, size, name_hash(name, size));
 }
 
 /* For a name that is not there. */
-static void fill_slot(struct tree *tree, struct tree_slot fresh) {
+static void fill_slot(struct tree *tree, uint64_t hash, const struct tree_node *node) {
   size_t mask = tree->slot_count - 1;
-  size_t at = fresh.hash & mask;
-  while (tree->slots[at].node)
+  size_t at = hash & mask;
+  while (tree->slots[at])
     at = (at + 1) & mask;
-  tree->slots[at] = fresh;
+  tree->slots[at] = fold_slot(hash, node);
 }
 
 static void grow(struct tree *tree) {
-  struct tree_slot *slots = tree->slots;
-  size_t count = tree->slot_count;
+  free(tree->slots);
   tree->slot_count *= 2;
   tree->slots = mem_table(tree->slot_count, sizeof *tree->slots);
-  for (size_t i = 0; i < count; i++)
-    if (slots[i].node)
-      fill_slot(tree, slots[i]);
-  free(slots);
+  for (const struct tree_node *node = tree->first; node; node = node->next)
+    fill_slot(tree, name_hash(node->name, node->size), node);
 }
 
-static struct tree_node *create(struct tree *tree, const uint8_t *name, size_t size, struct tree_node *parent,
-                                uint32_t zone) {
-  struct tree_node *node = arena_alloc(&tree->arena, offsetof(struct tree_node, name) + size);
-  node->hash = name_hash(name, size);
+static struct tree_node *create(struct tree *tree, const uint8_t *name, size_t size, uint64_t hash,
+                                struct tree_node *parent, uint32_t zone) {
+  struct tree_node *node =
+      arena_alloc_aligned(&tree->arena, offsetof(struct tree_node, name) + size, _Alignof(struct tree_node));
   node->parent = parent;
+  node->extra = &no_extra;
   node->zone = zone;
-  node->service = IMAGE_NONE;
-  node->member = TREE_NO_MEMBER;
   node->size = (uint8_t)size;
   memcpy(node->name, name, size);
+  if (++tree->node_count * 3 > tree->slot_count * 2)
+    grow(tree);
   if (tree->last)
     tree->last->next = node;
   else
     tree->first = node;
   tree->last = node;
-  if (++tree->node_count * 3 > tree->slot_count * 2)
-    grow(tree);
-  fill_slot(tree, (struct tree_slot){.hash = node->hash, .node = node});
+  tree->recent = parent;
+  fill_slot(tree, hash, node);
   return node;
 }
 
-struct tree_node *tree_encloser(const struct tree *tree, const uint8_t *name, size_t size) {
-  for (;;) {
-    struct tree_node *node = tree_find(tree, name, size);
-    if (node || size <= 1)
-      return node;
+struct tree_extra *tree_extra(struct tree *tree, struct tree_node *node) {
+  if (node->extra == &no_extra) {
+    struct tree_extra *extra = arena_alloc_aligned(&tree->arena, sizeof *extra, _Alignof(struct tree_extra));
+    *extra = no_extra;
+    node->extra = extra;
+  }
+  return (struct tree_extra *)(uintptr_t)node->extra;
+}
+
+struct tree_node *tree_encloser(const struct tree *tree, const uint8_t *name, size_t size, uint64_t hash) {
+  struct tree_node *node = find(tree, name, size, hash);
+  while (!node && size > 1) {
     size_t step = *name + 1u;
     name += step;
     size -= step;
+    const struct tree_node *recent = tree->recent;
+    if (recent && recent->size == size && name_equals(recent->name, name, size))
+      return (struct tree_node *)(uintptr_t)recent;
+    node = tree_find(tree, name, size);
   }
+  return node;
 }
 
-struct tree_node *tree_insert_below(struct tree *tree, struct tree_node *encloser, const uint8_t *name, size_t size) {
+struct tree_node *tree_insert_below(struct tree *tree, struct tree_node *encloser, const uint8_t *name, size_t size,
+                                    uint64_t hash) {
   struct tree_node *node = encloser;
   while (node->size < size) {
     size_t at = 0; /* of the name that is one label longer than node's */
     while (size - at - (name[at] + 1u) > node->size)
       at += name[at] + 1u;
-    node = create(tree, name + at, size - at, node, node->zone);
+    node = create(tree, name + at, size - at, at ? name_hash(name + at, size - at) : hash, node, node->zone);
   }
   return node;
 }
 
 struct tree_node *tree_insert(struct tree *tree, const uint8_t *name, size_t size) {
-  struct tree_node *encloser = tree_encloser(tree, name, size);
-  return encloser ? tree_insert_below(tree, encloser, name, size) : NULL;
+  uint64_t hash = name_hash(name, size);
+  struct tree_node *encloser = tree_encloser(tree, name, size, hash);
+  return encloser ? tree_insert_below(tree, encloser, name, size, hash) : NULL;
 }
 
 static int by_size(const void *a, const void *b) {
@@ -124,7 +148,8 @@ void tree_init(struct tree *tree, const struct config *config) {
     (void)status;
     tree->zones[i].config = &config->zones[i];
     struct tree_node *apex = tree_find(tree, name.wire, name.size);
-    tree->zones[i].apex = apex ? apex : create(tree, name.wire, name.size, NULL, (uint32_t)i);
+    tree->zones[i].apex =
+        apex ? apex : create(tree, name.wire, name.size, name_hash(name.wire, name.size), NULL, (uint32_t)i);
   }
   if (config->zone_count)
     join_zones(tree);
@@ -146,34 +171,47 @@ struct tree_rrset *tree_rrset(const struct tree_node *node, uint16_t type) {
 
 bool tree_has_address(const struct tree_node *node) {
   return tree_rrset(node, TYPE_A) || tree_rrset(node, TYPE_AAAA) ||
-         (node->service != IMAGE_NONE && !(node->flags & IMAGE_SRV));
+         (node->extra->service != IMAGE_NONE && !(node->flags & IMAGE_SRV));
+}
+
+static void fill_record(struct tree_record *out, const struct master_record *record) {
+  out->file = record->file;
+  out->line = record->line;
+  out->size = record->data->size;
+  out->name_count = record->data->name_count;
+  memcpy(out->name_at, record->data->name_at, sizeof out->name_at);
+  memcpy(out->data, record->data->bytes, record->data->size);
+  if (out->name_count == 1)
+    out->ends_in_name = out->name_at[0] + name_size(out->data + out->name_at[0]) == out->size;
+}
+
+/* With its first record. */
+static struct tree_rrset *create_rrset(struct tree *tree, struct tree_rrset *next, const struct master_record *record) {
+  struct tree_rrset *rrset =
+      arena_alloc_aligned(&tree->arena, offsetof(struct tree_rrset, first.data) + record->data->size,
+                          _Alignof(struct tree_rrset));
+  fill_record(&rrset->first, record);
+  rrset->last = &rrset->first;
+  rrset->count = 1;
+  rrset->type = record->type;
+  rrset->ttl_s = record->ttl_s;
+  rrset->next = next;
+  return rrset;
 }
 
 void tree_add(struct tree *tree, struct tree_node *node, const struct master_record *record) {
   struct tree_rrset **link = &node->rrsets;
   while (*link && (*link)->type < record->type)
     link = &(*link)->next;
-  if (!*link || (*link)->type != record->type) {
-    struct tree_rrset *fresh = arena_alloc(&tree->arena, sizeof *fresh);
-    fresh->type = record->type;
-    fresh->ttl_s = record->ttl_s;
-    fresh->next = *link;
-    *link = fresh;
-  }
   struct tree_rrset *rrset = *link;
-  struct tree_record *added = arena_alloc(&tree->arena, offsetof(struct tree_record, data) + record->data->size);
-  added->file = record->file;
-  added->line = record->line;
-  added->size = record->data->size;
-  added->name_count = record->data->name_count;
-  memcpy(added->name_at, record->data->name_at, sizeof added->name_at);
-  memcpy(added->data, record->data->bytes, record->data->size);
-  if (added->name_count == 1)
-    added->ends_in_name = added->name_at[0] + name_size(added->data + added->name_at[0]) == added->size;
-  if (rrset->last)
-    rrset->last->next = added;
-  else
-    rrset->first = added;
+  if (!rrset || rrset->type != record->type) {
+    *link = create_rrset(tree, rrset, record);
+    return;
+  }
+  struct tree_record *added = arena_alloc_aligned(&tree->arena, offsetof(struct tree_record, data) + record->data->size,
+                                                  _Alignof(struct tree_record));
+  fill_record(added, record);
+  rrset->last->next = added;
   rrset->last = added;
   rrset->count++;
   if (record->ttl_s < rrset->ttl_s)
@@ -223,44 +261,47 @@ static int by_rank(const void *a, const void *b) {
 static void drop_repeated(struct tree_rrset *rrset) {
   struct ranked *list = mem_array(rrset->count, sizeof *list);
   uint32_t count = 0;
-  for (struct tree_record *record = rrset->first; record; record = record->next, count++)
+  for (struct tree_record *record = &rrset->first; record; record = record->next, count++)
     list[count] = (struct ranked){.record = record, .rank = count};
   qsort(list, count, sizeof *list, by_data);
   for (uint32_t i = 1; i < count; i++)
     list[i].is_repeated = compare(list[i - 1].record, list[i].record) == 0;
   qsort(list, count, sizeof *list, by_rank);
-  struct tree_record **link = &rrset->first;
-  for (uint32_t i = 0; i < count; i++) {
+  rrset->last = &rrset->first; /* which is the first of its equals, if it has any */
+  for (uint32_t i = 1; i < count; i++) {
     if (list[i].is_repeated) {
       rrset->count--;
       continue;
     }
-    *link = rrset->last = list[i].record;
-    link = &list[i].record->next;
+    rrset->last->next = list[i].record;
+    rrset->last = list[i].record;
   }
-  *link = NULL;
+  rrset->last->next = NULL;
   free(list);
 }
 
-static void settle_node(struct tree_node *node) {
+static void settle_node(struct tree *tree, struct tree_node *node) {
   struct tree_node *parent = node->parent;
   bool is_wildcard = node->size > 2 && node->name[0] == 1 && node->name[1] == '*';
   if (is_wildcard)
     node->flags |= IMAGE_WILDCARD;
   if (parent && !(node->flags & IMAGE_APEX)) {
-    node->cut = parent->cut;
-    node->dname = parent->flags & IMAGE_DNAME ? parent : parent->dname;
-    if (is_wildcard && !node->cut)
-      parent->wildcard = node;
-    if (node->cut) {
-      node->flags |= IMAGE_BELOW_CUT;
-      return;
-    }
-    if (tree_rrset(node, TYPE_NS)) {
+    struct tree_node *cut = parent->extra->cut;
+    struct tree_node *dname = parent->flags & IMAGE_DNAME ? parent : parent->extra->dname;
+    if (is_wildcard && !cut)
+      tree_extra(tree, parent)->wildcard = node;
+    if (!cut && tree_rrset(node, TYPE_NS)) {
       node->flags |= IMAGE_CUT;
-      node->cut = node;
-      return;
+      cut = node;
+    } else if (cut) {
+      node->flags |= IMAGE_BELOW_CUT;
     }
+    if (cut != node->extra->cut)
+      tree_extra(tree, node)->cut = cut;
+    if (dname != node->extra->dname)
+      tree_extra(tree, node)->dname = dname;
+    if (cut)
+      return;
   }
   if (tree_rrset(node, TYPE_CNAME))
     node->flags |= IMAGE_CNAME;
@@ -275,7 +316,7 @@ void tree_settle(struct tree *tree) {
     for (struct tree_rrset *rrset = node->rrsets; rrset; rrset = rrset->next)
       if (rrset->count > 1)
         drop_repeated(rrset);
-    settle_node(node);
+    settle_node(tree, node);
   }
 }
 

@@ -31,23 +31,27 @@ struct tree_record {
 
 struct tree_rrset {
   struct tree_rrset *next; /* of the same name, in ascending type */
-  struct tree_record *first, *last;
+  struct tree_record *last;
   uint32_t ttl_s; /* the lowest of its records (RFC 2181 section 5.2) */
   uint32_t count;
   uint16_t type;
   uint16_t patch_count, target_count, data_size; /* set by zones/compile/layout */
+  struct tree_record first;                      /* with its data behind */
+};
+
+struct tree_extra {                         /* what most names have nothing of, and share */
+  struct tree_node *cut, *dname, *wildcard; /* as in struct image_links; set by tree_settle */
+  uint32_t service;                         /* IMAGE_NONE: none */
+  uint16_t member;
 };
 
 struct tree_node {
-  uint64_t hash;
   struct tree_node *next;   /* in order of creation: within a zone parents come first */
   struct tree_node *parent; /* one label less; NULL where no zone of ours reaches */
   struct tree_rrset *rrsets;
-  struct tree_node *cut, *dname, *wildcard; /* as in struct image_links; set by tree_settle */
-  uint32_t unit;                            /* in the image; set by zones/compile/layout */
+  const struct tree_extra *extra;
+  uint32_t unit; /* in the image; set by zones/compile/layout */
   uint32_t zone;
-  uint32_t service;
-  uint16_t member;
   uint16_t flags;
   uint8_t size;
   uint8_t name[];
@@ -59,19 +63,19 @@ struct tree_zone {
   uint32_t record_count;
 };
 
-struct tree_slot { /* the hash as well, so that a search reads no node but the right one */
-  uint64_t hash;
-  struct tree_node *node; /* NULL: empty */
-};
+/* A slot: a node's address below its upper bits of the hash, so that a search reads hardly any node but the right one;
+ * 0: empty. Addresses of user space have at most TREE_SLOT_SHIFT bits. */
+#define TREE_SLOT_SHIFT 48
 
 struct tree {
   struct arena arena;
   const struct config *config;
   struct tree_zone *zones;
-  struct tree_slot *slots; /* open addressing as in the image, which has as many buckets */
+  uint64_t *slots; /* open addressing as in the image, which has as many buckets */
   size_t slot_count;
   size_t node_count;
   struct tree_node *first, *last;
+  const struct tree_node *recent; /* the parent of the last node, which the next one often has as well */
 };
 
 void tree_init(struct tree *tree, const struct config *config);
@@ -82,10 +86,18 @@ struct tree_node *tree_find(const struct tree *tree, const uint8_t *name, size_t
 struct tree_node *tree_insert(struct tree *tree, const uint8_t *name, size_t size);
 /* The node, created with all between it and its zone's apex where needed; NULL when the name is in no zone. Names are
  * lower case. */
-struct tree_node *tree_encloser(const struct tree *tree, const uint8_t *name, size_t size);
-/* The nearest node at or above the name; NULL when it is in no zone. */
-struct tree_node *tree_insert_below(struct tree *tree, struct tree_node *encloser, const uint8_t *name, size_t size);
+struct tree_node *tree_encloser(const struct tree *tree, const uint8_t *name, size_t size, uint64_t hash);
+/* The nearest node at or above the name, whose name_hash is given; NULL when it is in no zone. */
+struct tree_node *tree_insert_below(struct tree *tree, struct tree_node *encloser, const uint8_t *name, size_t size,
+                                    uint64_t hash);
 /* As tree_insert, where the name's encloser is known. */
+static inline void tree_prefetch(const struct tree *tree, uint64_t hash) {
+  __builtin_prefetch(&tree->slots[hash & (tree->slot_count - 1)], 1);
+}
+/* A name with that hash is looked for soon. */
+
+struct tree_extra *tree_extra(struct tree *tree, struct tree_node *node);
+/* Of its own, to be changed. */
 
 void tree_add(struct tree *tree, struct tree_node *node, const struct master_record *record);
 struct tree_rrset *tree_rrset(const struct tree_node *node, uint16_t type);

@@ -6,7 +6,10 @@
 
 #include "zones/message/query.h"
 #include "zones/records/entry.h"
+#include "zones/records/line.h"
 #include "zones/records/source_text.h"
+
+#define LINES_AHEAD 4u /* read before they are visited, so that memory that a visit wants can be on its way */
 
 struct source { /* a file being read, and what it was included from */
   const struct source *parent;
@@ -25,6 +28,8 @@ struct reader {
   uint32_t default_ttl;
   uint32_t last_ttl;
   struct rdata data;
+  struct line lines[LINES_AHEAD]; /* a ring of those that are still to be visited, all of one file */
+  size_t first_line, line_count;
 };
 
 static void read_source(struct reader *reader, struct source *source, const char *named_in, int line);
@@ -176,6 +181,52 @@ static bool settle_ttl(struct reader *reader, uint16_t type, struct prefix *pref
   return true;
 }
 
+static void report_lack_of_ttl(struct reader *reader, const struct source *source, int line) {
+  report(reader, source->file, line, "the record has no TTL, and there is no $TTL");
+}
+
+static void visit_oldest(struct reader *reader, const struct source *source) {
+  const struct line *line = &reader->lines[reader->first_line];
+  const struct master_record record = {.owner = &line->owner,
+                                       .owner_hash = line->owner_hash,
+                                       .type = line->type,
+                                       .class = CLASS_IN,
+                                       .ttl_s = line->ttl_s,
+                                       .data = &line->data,
+                                       .file = source->file,
+                                       .line = line->number};
+  reader->first_line = (reader->first_line + 1) % LINES_AHEAD;
+  reader->line_count--;
+  reader->reading->visit(reader->reading->context, &record);
+}
+
+static void visit_lines(struct reader *reader, const struct source *source) {
+  while (reader->line_count)
+    visit_oldest(reader, source);
+}
+
+/* False: the line is to be read as any entry. */
+static bool read_line(struct reader *reader, struct source *source, struct entry *entry) {
+  if (reader->line_count == LINES_AHEAD)
+    visit_oldest(reader, source);
+  struct line *line = &reader->lines[(reader->first_line + reader->line_count) % LINES_AHEAD];
+  if (!line_read(entry, &source->origin, &source->owner, line))
+    return false;
+  source->owner.size = line->owner.size;
+  memcpy(source->owner.wire, line->owner.wire, line->owner.size);
+  struct prefix prefix = {.has_ttl = line->has_ttl, .ttl_s = line->ttl_s};
+  if (!settle_ttl(reader, line->type, &prefix)) {
+    visit_lines(reader, source);
+    report_lack_of_ttl(reader, source, line->number);
+    return true;
+  }
+  line->ttl_s = prefix.ttl_s;
+  reader->line_count++;
+  if (reader->reading->announce)
+    reader->reading->announce(reader->reading->context, line->owner_hash);
+  return true;
+}
+
 static void read_record(struct reader *reader, struct source *source, struct entry *entry) {
   size_t at = 0;
   if (entry->has_owner) {
@@ -203,10 +254,11 @@ static void read_record(struct reader *reader, struct source *source, struct ent
     return;
   }
   if (!settle_ttl(reader, type, &prefix)) {
-    report(reader, source->file, entry->line, "the record has no TTL, and there is no $TTL");
+    report_lack_of_ttl(reader, source, entry->line);
     return;
   }
   const struct master_record record = {.owner = &source->owner,
+                                       .owner_hash = name_hash(source->owner.wire, source->owner.size),
                                        .type = type,
                                        .class = prefix.class,
                                        .ttl_s = prefix.ttl_s,
@@ -219,8 +271,13 @@ static void read_record(struct reader *reader, struct source *source, struct ent
 static void read_entries(struct reader *reader, struct source *source, const struct source_text *text) {
   struct entry entry;
   entry_init(&entry, text->bytes, text->size);
-  enum entry_result result;
-  while ((result = entry_next(&entry)) != ENTRY_END) {
+  for (;;) {
+    if (read_line(reader, source, &entry))
+      continue;
+    visit_lines(reader, source);
+    enum entry_result result = entry_next(&entry);
+    if (result == ENTRY_END)
+      break;
     if (result == ENTRY_BAD)
       report(reader, source->file, entry.fault_line, "%s", entry.fault);
     else if (entry.has_owner && !entry.tokens[0].is_quoted && entry_text(&entry, 0)[0] == '$')

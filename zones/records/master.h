@@ -17,6 +17,7 @@
 
 struct master_record { /* borrowed until the visit returns, but for file */
   const struct name *owner;
+  uint64_t owner_hash; /* name_hash of it */
   uint16_t type;
   uint16_t class;
   uint32_t ttl_s;
@@ -26,11 +27,13 @@ struct master_record { /* borrowed until the visit returns, but for file */
 };
 
 typedef void master_visit(void *context, const struct master_record *record);
+typedef void master_announce(void *context, uint64_t owner_hash);
 
 struct master_reading { /* all borrowed */
   struct arena *arena;
   master_visit *visit;
-  void *context; /* of visit */
+  master_announce *announce; /* told of owners some records before they are visited; of some never; NULL: not wanted */
+  void *context;             /* of both */
   struct problems *problems;
   struct provenance *provenance; /* to which the files read are added; NULL: nobody wants to know */
 };
