@@ -21,9 +21,9 @@ struct encoded { /* an RRset, ready to be copied into the image */
   uint8_t data[CHECK_RRSET_SIZE_MOST];
 };
 
-struct zone_nodes { /* where the list of a zone's nodes stands, and how many are counted or written */
+struct zone_nodes { /* where the list of a zone's nodes stands */
   uint64_t offset;
-  uint32_t count;
+  uint32_t count, written;
 };
 
 struct layout {
@@ -99,17 +99,21 @@ static size_t encode_name(struct encoded *out, const struct layout *layout, cons
   return lower.size;
 }
 
+/* What stands before a record's data; its owner is the question's name. */
+static void write_record_head(uint8_t *at, uint16_t type, uint32_t ttl_s, size_t size) {
+  wire_set_u16(at, 0xc000 | QUESTION_AT);
+  wire_set_u16(at + 2, type);
+  wire_set_u16(at + 4, CLASS_IN);
+  wire_set_u32(at + IMAGE_TTL_AT, ttl_s);
+  wire_set_u16(at + 10, (uint16_t)size);
+}
+
 static void encode_record(struct encoded *out, const struct layout *layout, const struct tree_node *owner,
                           const struct tree_rrset *rrset, uint32_t ttl_s, const struct tree_record *record) {
-  put_u16(out, 0xc000 | QUESTION_AT);
-  put_u16(out, rrset->type);
-  put_u16(out, CLASS_IN);
-  put_u16(out, ttl_s >> 16);
-  put_u16(out, ttl_s & 0xffff);
-  put_u16(out, 0);
-  uint32_t start = out->size;
+  uint32_t head = out->size, start = head + RECORD_HEAD_SIZE;
   size_t from = 0;
-  for (size_t i = 0; has_names(rrset->type) && i < record->name_count; i++) {
+  out->size = start;
+  for (size_t i = 0; i < record->name_count; i++) {
     size_t before = record->name_at[i] - from;
     memcpy(out->data + out->size, record->data + from, before);
     out->size += (uint32_t)before;
@@ -117,9 +121,10 @@ static void encode_record(struct encoded *out, const struct layout *layout, cons
   }
   memcpy(out->data + out->size, record->data + from, record->size - from);
   out->size += (uint32_t)(record->size - from);
-  wire_set_u16(out->data + start - 2, (uint16_t)(out->size - start));
+  write_record_head(out->data + head, rrset->type, ttl_s, out->size - start);
 }
 
+/* Of a type that has names in its data. */
 static void encode(struct layout *layout, const struct tree_node *node, const struct tree_rrset *rrset,
                    uint32_t ttl_s) {
   struct encoded *out = layout->encoded;
@@ -167,31 +172,21 @@ static uint32_t delegating_zone(const struct tree_node *node) {
   return (node->flags & IMAGE_APEX) && node->parent ? node->parent->zone : IMAGE_NONE;
 }
 
-static void measure_zone_nodes(struct layout *layout) {
-  const struct tree *tree = layout->tree;
-  for (const struct tree_node *node = tree->first; node; node = node->next) {
-    layout->zone_nodes[node->zone].count++;
-    if (delegating_zone(node) != IMAGE_NONE)
-      layout->zone_nodes[delegating_zone(node)].count++;
-  }
-  for (size_t i = 0; i < tree->config->zone_count; i++)
-    layout->zone_nodes[i].offset = take(layout, layout->zone_nodes[i].count * sizeof(uint32_t), 8);
+static void count_zone_node(struct layout *layout, const struct tree_node *node) {
+  layout->zone_nodes[node->zone].count++;
+  if (delegating_zone(node) != IMAGE_NONE)
+    layout->zone_nodes[delegating_zone(node)].count++;
 }
 
 static void write_zone_node(struct layout *layout, uint32_t zone, const struct tree_node *node) {
   struct zone_nodes *nodes = &layout->zone_nodes[zone];
-  memcpy(layout->base + nodes->offset + nodes->count++ * sizeof node->unit, &node->unit, sizeof node->unit);
+  memcpy(layout->base + nodes->offset + nodes->written++ * sizeof node->unit, &node->unit, sizeof node->unit);
 }
 
-static void write_zone_nodes(struct layout *layout) {
-  const struct tree *tree = layout->tree;
-  for (size_t i = 0; i < tree->config->zone_count; i++)
-    layout->zone_nodes[i].count = 0;
-  for (const struct tree_node *node = tree->first; node; node = node->next) {
-    write_zone_node(layout, node->zone, node);
-    if (delegating_zone(node) != IMAGE_NONE)
-      write_zone_node(layout, delegating_zone(node), node);
-  }
+static void write_zone_nodes(struct layout *layout, const struct tree_node *node) {
+  write_zone_node(layout, node->zone, node);
+  if (delegating_zone(node) != IMAGE_NONE)
+    write_zone_node(layout, delegating_zone(node), node);
 }
 
 /* Gives everything its place; nodes stand in the order of the zone's file, which both passes over the tree and the
@@ -202,37 +197,54 @@ static void measure(struct layout *layout) {
   layout->size = sizeof(struct image_head);
   layout->zones = take(layout, zone_count * sizeof(struct image_zone), 8);
   layout->buckets = take(layout, tree->slot_count * sizeof(struct image_bucket), LINE);
-  for (struct tree_node *node = tree->first; node; node = node->next)
+  for (struct tree_node *node = tree->first; node; node = node->next) {
     measure_node(layout, node);
+    count_zone_node(layout, node);
+  }
   for (size_t i = 0; i < zone_count; i++) {
     const struct tree_rrset *soa = tree_rrset(tree->zones[i].apex, TYPE_SOA);
     layout->negative_soas[i] = soa ? take(layout, rrset_size(soa), 8) : 0;
   }
-  measure_zone_nodes(layout);
+  for (size_t i = 0; i < zone_count; i++)
+    layout->zone_nodes[i].offset = take(layout, layout->zone_nodes[i].count * sizeof(uint32_t), 8);
   layout->size = (layout->size + 7) / 8 * 8;
 }
 
-/* Returns where it ends. */
-static uint8_t *write_rrset(struct layout *layout, const struct tree_node *node, const struct tree_rrset *rrset,
-                            uint32_t ttl_s, uint8_t *at) {
+static void write_encoded(struct layout *layout, const struct tree_node *node, const struct tree_rrset *rrset,
+                          uint32_t ttl_s, uint8_t *at) {
   encode(layout, node, rrset, ttl_s);
   const struct encoded *encoded = layout->encoded;
   assert(encoded->size == rrset->data_size && encoded->patch_count == rrset->patch_count &&
          encoded->target_count == rrset->target_count);
-  const struct image_rrset head = {.type = rrset->type,
-                                   .data_size = rrset->data_size,
-                                   .record_count = (uint16_t)rrset->count,
-                                   .target_count = rrset->target_count,
-                                   .patch_count = rrset->patch_count};
-  uint8_t *end = at + rrset_size(rrset);
-  memcpy(at, &head, sizeof head);
-  at += sizeof head;
   memcpy(at, encoded->targets, encoded->target_count * sizeof *encoded->targets);
   at += encoded->target_count * sizeof *encoded->targets;
   memcpy(at, encoded->patches, encoded->patch_count * sizeof *encoded->patches);
   at += encoded->patch_count * sizeof *encoded->patches;
   memcpy(at, encoded->data, encoded->size);
-  return end;
+}
+
+static void write_records(const struct tree_rrset *rrset, uint32_t ttl_s, uint8_t *at) {
+  for (const struct tree_record *record = &rrset->first; record; record = record->next) {
+    write_record_head(at, rrset->type, ttl_s, record->size);
+    memcpy(at + RECORD_HEAD_SIZE, record->data, record->size);
+    at += RECORD_HEAD_SIZE + record->size;
+  }
+}
+
+/* Returns where it ends. */
+static uint8_t *write_rrset(struct layout *layout, const struct tree_node *node, const struct tree_rrset *rrset,
+                            uint32_t ttl_s, uint8_t *at) {
+  const struct image_rrset head = {.type = rrset->type,
+                                   .data_size = rrset->data_size,
+                                   .record_count = (uint16_t)rrset->count,
+                                   .target_count = rrset->target_count,
+                                   .patch_count = rrset->patch_count};
+  memcpy(at, &head, sizeof head);
+  if (has_names(rrset->type))
+    write_encoded(layout, node, rrset, ttl_s, at + sizeof head);
+  else
+    write_records(rrset, ttl_s, at + sizeof head);
+  return at + rrset_size(rrset);
 }
 
 static uint32_t unit_of(const struct tree_node *node) {
@@ -264,9 +276,12 @@ static void write_node(struct layout *layout, const struct tree_node *node) {
   memcpy(start, &head, sizeof head);
 }
 
-static void write_bucket(struct layout *layout, const struct tree_node *node) {
-  struct image_bucket *buckets = (struct image_bucket *)(void *)(layout->base + layout->buckets);
-  uint64_t hash = name_hash(node->name, node->size);
+static struct image_bucket *buckets_of(const struct layout *layout) {
+  return (struct image_bucket *)(void *)(layout->base + layout->buckets);
+}
+
+static void write_bucket(struct layout *layout, const struct tree_node *node, uint64_t hash) {
+  struct image_bucket *buckets = buckets_of(layout);
   size_t mask = layout->tree->slot_count - 1, at = hash & mask;
   while (buckets[at].node)
     at = (at + 1) & mask;
@@ -315,11 +330,13 @@ static void write_all(struct layout *layout) {
   struct cookie_secrets *cookies = &((struct image_head *)(void *)layout->base)->cookies;
   cookies->count = layout->cookies->count; /* member by member, so that the image holds no bytes of chance */
   memcpy(cookies->secrets, layout->cookies->secrets, sizeof cookies->secrets);
-  for (const struct tree_node *node = tree->first; node; node = node->next) {
-    write_node(layout, node);
-    write_bucket(layout, node);
+  struct tree_walk walk;
+  tree_walk_start(&walk, tree, buckets_of(layout), tree->slot_count, sizeof(struct image_bucket));
+  while (tree_walk_next(&walk)) {
+    write_node(layout, walk.node);
+    write_bucket(layout, walk.node, walk.hash);
+    write_zone_nodes(layout, walk.node);
   }
-  write_zone_nodes(layout);
   for (size_t i = 0; i < tree->config->zone_count; i++)
     write_zone(layout, i);
 }

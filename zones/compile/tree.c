@@ -45,12 +45,41 @@ static void fill_slot(struct tree *tree, uint64_t hash, const struct tree_node *
   tree->slots[at] = fold_slot(hash, node);
 }
 
+static void step_ahead(struct tree_walk *walk) {
+  const struct tree_node *node = walk->ahead;
+  uint64_t hash = name_hash(node->name, node->size);
+  __builtin_prefetch(walk->table + (hash & walk->mask) * walk->entry_size, 1);
+  walk->hashes[walk->hashed++ % TREE_AHEAD] = hash;
+  walk->ahead = node->next;
+}
+
+void tree_walk_start(struct tree_walk *walk, const struct tree *tree, const void *table, size_t count,
+                     size_t entry_size) {
+  *walk = (struct tree_walk){.ahead = tree->first, .table = table, .mask = count - 1, .entry_size = entry_size};
+  while (walk->ahead && walk->hashed < TREE_AHEAD)
+    step_ahead(walk);
+  walk->next = tree->first;
+}
+
+bool tree_walk_next(struct tree_walk *walk) {
+  if (!walk->next)
+    return false;
+  walk->node = walk->next;
+  walk->next = walk->node->next;
+  walk->hash = walk->hashes[walk->reached++ % TREE_AHEAD];
+  if (walk->ahead)
+    step_ahead(walk);
+  return true;
+}
+
 static void grow(struct tree *tree) {
   free(tree->slots);
   tree->slot_count *= 2;
   tree->slots = mem_table(tree->slot_count, sizeof *tree->slots);
-  for (const struct tree_node *node = tree->first; node; node = node->next)
-    fill_slot(tree, name_hash(node->name, node->size), node);
+  struct tree_walk walk;
+  tree_walk_start(&walk, tree, tree->slots, tree->slot_count, sizeof *tree->slots);
+  while (tree_walk_next(&walk))
+    fill_slot(tree, walk.hash, walk.node);
 }
 
 static struct tree_node *create(struct tree *tree, const uint8_t *name, size_t size, uint64_t hash,

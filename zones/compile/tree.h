@@ -105,6 +105,25 @@ struct tree_rrset *tree_rrset(const struct tree_node *node, uint16_t type);
 bool tree_has_address(const struct tree_node *node);
 /* Static A or AAAA records, or balanced addresses. */
 
+#define TREE_AHEAD 8u /* a power of two */
+
+struct tree_walk {        /* over all nodes, in order, to place each in a hash table */
+  struct tree_node *node; /* reached */
+  uint64_t hash;          /* its name's */
+  struct tree_node *next;
+  const struct tree_node *ahead; /* the first that is not yet hashed */
+  uint64_t hashes[TREE_AHEAD];   /* of those between, a ring */
+  size_t hashed, reached;        /* nodes, so far */
+  const uint8_t *table;
+  size_t mask, entry_size;
+};
+
+void tree_walk_start(struct tree_walk *walk, const struct tree *tree, const void *table, size_t count,
+                     size_t entry_size);
+bool tree_walk_next(struct tree_walk *walk);
+/* To the first node, then to each next; false behind the last. Fetches the memory of some nodes to come and of their
+ * entries, of which table has count, a power of two. */
+
 void tree_settle(struct tree *tree);
 /* Once all is in: drops duplicate records, then sets cut, dname, wildcard and flags of every node. */
 void tree_prune(struct tree *tree);
