@@ -268,10 +268,11 @@ static void read_record(struct reader *reader, struct source *source, struct ent
   reader->reading->visit(reader->reading->context, &record);
 }
 
-static void read_entries(struct reader *reader, struct source *source, const struct source_text *text) {
+static void read_entries(struct reader *reader, struct source *source, struct source_text *text) {
   struct entry entry;
   entry_init(&entry, text->bytes, text->size);
   for (;;) {
+    source_text_forget(text, (size_t)(entry.next - text->bytes));
     if (read_line(reader, source, &entry))
       continue;
     visit_lines(reader, source);

@@ -12,6 +12,7 @@
 struct source_text {
   char *bytes; /* free() it */
   size_t size;
+  size_t forgotten; /* bytes at the start, at most */
   dev_t device;
   ino_t inode;
 };
@@ -19,6 +20,10 @@ struct source_text {
 enum status source_text_read(const char *path, struct source_text *out, struct errbuf *err);
 /* Never waits for what is no regular file (the name may be that of a FIFO). STATUS_IO: it cannot be read;
  * STATUS_INVALID: it is not a regular file. err says so without the path; *out is untouched. */
+
+void source_text_forget(struct source_text *text, size_t size);
+/* That many bytes at the start are not read any more, and their memory is of use elsewhere, in large pieces. They must
+ * not be looked at again. */
 
 bool source_text_is_absent(const char *path);
 /* There is no such file; one that cannot be looked at counts as there. */
