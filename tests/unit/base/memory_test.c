@@ -41,6 +41,24 @@ static void arenas_keep_what_was_allocated_however_large_they_grow(void **state)
   arena_release(&arena);
 }
 
+static void arenas_place_things_side_by_side_as_they_want(void **state) {
+  (void)state;
+  struct arena arena = {0};
+  for (size_t i = 0; i < 3000; i++) {
+    size_t align = (size_t)1 << i % 5, size = i % 23 + 1;
+    uint8_t *piece = arena_alloc_aligned(&arena, size, align);
+    assert_int_equal((uintptr_t)piece % align, 0);
+    assert_true(is_zero(piece, size));
+    memset(piece, 1, size);
+    void *any = i % 7 ? NULL : arena_alloc(&arena, size);
+    assert_int_equal((uintptr_t)any % _Alignof(max_align_t), 0);
+    assert_true(!any || is_zero(any, size));
+  }
+  uint8_t *one = arena_alloc_aligned(&arena, 3, 1);
+  assert_ptr_equal(arena_alloc_aligned(&arena, 1, 1), one + 3);
+  arena_release(&arena);
+}
+
 static void tables_are_zeroed_whatever_their_size(void **state) {
   (void)state;
   static const size_t counts[] = {0, 1, 100, (2 << 20) / 8, (9 << 20) / 8};
@@ -56,6 +74,7 @@ static void tables_are_zeroed_whatever_their_size(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(arenas_keep_what_was_allocated_however_large_they_grow),
+      cmocka_unit_test(arenas_place_things_side_by_side_as_they_want),
       cmocka_unit_test(tables_are_zeroed_whatever_their_size),
   };
   return cmocka_run_group_tests_name("memory", tests, NULL, NULL);

@@ -338,6 +338,50 @@ static void master_tells_what_cannot_be_read(void **state) {
   assert_problem(fixture, 2, 0, "cannot be read: No such file or directory");
 }
 
+/* Of any kind between: records read ahead must be told before what comes behind them. */
+static void master_keeps_the_order_of_lines(void **state) {
+  struct fixture *fixture = *state;
+  assert_int_equal(read_text(fixture, "a 1 A 192.0.2.1\n"
+                                      "b A 192.0.2.2\n"
+                                      " 5 A 192.0.2.3\n"
+                                      "c TXT x\n"
+                                      "d A 192.0.2.4\n"
+                                      "e A 192.0.2.256\n"
+                                      "$TTL 9\n"
+                                      "f A 192.0.2.5 ; last\n"
+                                      "$ORIGIN sub\n"
+                                      " A 192.0.2.6\n"
+                                      "f NS g\n"
+                                      "@ 7 AAAA ::1"),
+                   STATUS_INVALID);
+  ASSERT_RECORDS(fixture, "a.example.com. 1 IN A 192.0.2.1", "b.example.com. 1 IN A 192.0.2.2",
+                 "b.example.com. 5 IN A 192.0.2.3", "c.example.com. 5 IN TXT \"x\"", "d.example.com. 5 IN A 192.0.2.4",
+                 "f.example.com. 9 IN A 192.0.2.5", "f.example.com. 9 IN A 192.0.2.6",
+                 "f.sub.example.com. 9 IN NS g.sub.example.com.", "sub.example.com. 7 IN AAAA ::1");
+  static const int lines[] = {1, 2, 3, 4, 5, 8, 10, 11, 12};
+  for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+    assert_int_equal(fixture->seen.lines[i], lines[i]);
+  assert_int_equal(fixture->problems.count, 1);
+  assert_problem(fixture, 0, 6, "A data: \"192.0.2.256\" is not an IPv4 address");
+}
+
+static void master_reads_what_stands_between_and_behind_much_text(void **state) {
+  struct fixture *fixture = *state;
+  static const char first[] = "$TTL 1\na A 192.0.2.1\n", then[] = "b A 192.0.2.2\n", last[] = "c A 192.0.2.3\n";
+  size_t size = 24 << 20, half = size / 2;
+  char *text = mem_alloc(size);
+  memset(text, ' ', size);
+  for (size_t at = 999; at < size; at += 1000)
+    text[at] = '\n';
+  memcpy(text, first, sizeof first - 1);
+  memcpy(text + half / 1000 * 1000, then, sizeof then - 1);
+  memcpy(text + (size - 2000) / 1000 * 1000, last, sizeof last - 1);
+  assert_int_equal(read_bytes(fixture, text, size), STATUS_OK);
+  free(text);
+  ASSERT_RECORDS(fixture, "a.example.com. 1 IN A 192.0.2.1", "b.example.com. 1 IN A 192.0.2.2",
+                 "c.example.com. 1 IN A 192.0.2.3");
+}
+
 static void periods_have_units_and_a_bound(void **state) {
   (void)state;
   uint32_t period = 1;
@@ -365,6 +409,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(master_includes_files_relative_to_the_including_one, set_up, tear_down),
       cmocka_unit_test_setup_teardown(master_refuses_an_include_of_itself, set_up, tear_down),
       cmocka_unit_test_setup_teardown(master_tells_what_cannot_be_read, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(master_keeps_the_order_of_lines, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(master_reads_what_stands_between_and_behind_much_text, set_up, tear_down),
       cmocka_unit_test(periods_have_units_and_a_bound),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
