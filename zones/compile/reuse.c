@@ -18,6 +18,7 @@ struct search {
   const struct reuse *from;
   const struct provenance *now;
   struct cookie_secrets cookies;
+  bool is_used_stale; /* the one in use was compiled from something else */
 };
 
 /* The bytes behind a descriptor, mapped for reading; NULL: none. */
@@ -52,12 +53,13 @@ static bool has_cookies(int fd, const struct cookie_secrets *wanted) {
   return is_same;
 }
 
-static bool take_used(const struct search *search, struct reuse_image *out) {
+static bool take_used(struct search *search, struct reuse_image *out) {
   size_t size = 0;
   const uint8_t *encoded = map(search->from->provenance, &size);
   if (!encoded)
     return false;
-  bool is_same = provenance_match(search->now, encoded, size) && has_cookies(search->from->image, &search->cookies);
+  search->is_used_stale = !provenance_match(search->now, encoded, size);
+  bool is_same = !search->is_used_stale && has_cookies(search->from->image, &search->cookies);
   munmap((void *)(uintptr_t)encoded, size);
   if (!is_same)
     return false;
@@ -74,6 +76,17 @@ static bool take_used(const struct search *search, struct reuse_image *out) {
   return false;
 }
 
+/* Whether what is kept is what is in use: then nothing has to be read a second time to know that it is stale. */
+static bool is_the_used_one(const struct search *search, const struct kept *kept) {
+  size_t size = 0;
+  const uint8_t *used = map(search->from->provenance, &size);
+  if (!used)
+    return false;
+  bool is_same = size == kept->provenance_size && memcmp(used, kept->provenance, size) == 0;
+  munmap((void *)(uintptr_t)used, size);
+  return is_same;
+}
+
 static bool take_kept(const struct search *search, struct reuse_image *out) {
   struct errbuf err;
   struct kept kept;
@@ -82,7 +95,8 @@ static bool take_kept(const struct search *search, struct reuse_image *out) {
   enum status status = kept_open(search->from->directory, &kept, &err);
   if (status == STATUS_OK) {
     struct reuse_image taken = {.image = -1};
-    bool is_same = provenance_match(search->now, kept.provenance, kept.provenance_size);
+    bool is_same = !(search->is_used_stale && is_the_used_one(search, &kept)) &&
+                   provenance_match(search->now, kept.provenance, kept.provenance_size);
     if (is_same)
       status = kept_read_image(&kept, &search->cookies, &taken.image, &err);
     if (is_same && status == STATUS_OK) {

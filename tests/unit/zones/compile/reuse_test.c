@@ -218,6 +218,20 @@ static void reuse_takes_what_was_kept_at_the_next_start(void **state) {
   assert_false(compile_at_start(fixture));
 }
 
+static void reuse_takes_what_was_kept_beside_a_stale_one_in_use(void **state) {
+  struct fixture *fixture = *state;
+  assert_true(compile(fixture, true, true));
+  unsigned names = count_names(fixture);
+  write_zone(fixture, "more A 192.0.2.9\n");
+  assert_true(compile_beside_running(fixture)); /* not kept */
+  write_zone(fixture, "");
+  assert_false(compile(fixture, true, true));
+  assert_int_equal(count_names(fixture), names);
+  write_zone(fixture, "other A 192.0.2.9\n"); /* what is in use and what is kept are one, and stale */
+  assert_true(compile(fixture, true, true));
+  assert_int_equal(count_names(fixture), names + 1);
+}
+
 static void reuse_keeps_nothing_small(void **state) {
   struct fixture *fixture = *state;
   char *path = path_of(fixture, "kept/image");
@@ -312,6 +326,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(reuse_compiles_when_a_missing_copy_came, set_up, tear_down),
       cmocka_unit_test_setup_teardown(reuse_tells_of_an_unfit_copy_each_time, set_up, tear_down),
       cmocka_unit_test_setup_teardown(reuse_takes_what_was_kept_at_the_next_start, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(reuse_takes_what_was_kept_beside_a_stale_one_in_use, set_up, tear_down),
       cmocka_unit_test_setup_teardown(reuse_keeps_nothing_small, set_up, tear_down),
       cmocka_unit_test_setup_teardown(reuse_compiles_when_what_was_kept_is_damaged_anywhere, set_up, tear_down),
       cmocka_unit_test_setup_teardown(reuse_keeps_no_secrets_and_takes_them_as_they_are_now, set_up, tear_down),
