@@ -432,6 +432,11 @@ def data(section, rdtype):
     return sorted(item.to_text() for rrset in section if rrset.rdtype == rdtype for item in rrset)
 
 
+def all_stand_still(pid):
+    """Whether every thread of it is stopped."""
+    return all(stat.read_text().rpartition(")")[2].split()[0] == "T" for stat in Path(f"/proc/{pid}/task").glob("*/stat"))
+
+
 def is_alive(pid):
     """Whether any of its threads is: the first may end before the others, which hold the sockets until then."""
     for stat in Path(f"/proc/{pid}/task").glob("*/stat"):

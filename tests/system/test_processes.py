@@ -9,7 +9,7 @@ import time
 import unittest
 from pathlib import Path
 
-from tests.system.harness import NO_ANSWER, Case, eventually, free_port, has_v6, is_alive
+from tests.system.harness import NO_ANSWER, Case, all_stand_still, eventually, free_port, has_v6, is_alive
 
 ALONE = True  # loads both processors
 
@@ -22,10 +22,6 @@ def capabilities(pid):
     text = Path(f"/proc/{pid}/status").read_text()
     sets = {key: int(value, 16) for key, value in re.findall(r"^(Cap\w+):\s*([0-9a-f]+)$", text, re.MULTILINE)}
     return {key: {bit for bit in range(64) if value >> bit & 1} for key, value in sets.items()}
-
-
-def all_stand_still(pid):
-    return all(stat.read_text().rpartition(")")[2].split()[0] == "T" for stat in Path(f"/proc/{pid}/task").glob("*/stat"))
 
 
 class Processes(Case):

@@ -12,7 +12,7 @@ import dns.message
 import dns.opcode
 import dns.rcode
 
-from tests.system.harness import NO_ANSWER, Case, Gslbd, ZONE, data, eventually, framed, has_v6, read_framed
+from tests.system.harness import NO_ANSWER, Case, Gslbd, ZONE, all_stand_still, data, eventually, framed, has_v6, read_framed
 
 BIG = "".join(f"big IN TXT \"{'x' * 100} {i}\"\n" for i in range(40))
 MIDDLE = "".join(f"middle IN TXT \"{'y' * 60} {i}\"\n" for i in range(10))
@@ -228,6 +228,7 @@ class Trains(Case):
             sock.setsockopt(socket.IPPROTO_UDP, self.UDP_GRO, 1)
             os.kill(dns_pid, signal.SIGSTOP)
             try:
+                eventually(lambda: all_stand_still(dns_pid), 5, "every thread stands still", interval_s=0.001)
                 for _ in range(self.COUNT):
                     sock.send(query)
             finally:

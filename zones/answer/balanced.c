@@ -127,7 +127,7 @@ static bool put_drawn(struct reply *reply, const struct image_node *node, const 
   } else {
     has_rows = put_some(reply, table, set, turn);
   }
-  if (!reply->is_truncated)
+  if (has_rows && !reply->is_truncated)
     board_count(answerer->board, BOARD_ANSWERS_BALANCED);
   return has_rows;
 }
