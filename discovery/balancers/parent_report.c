@@ -161,8 +161,8 @@ static void sum_service(const struct parent_sources *sources, struct parent_tall
       out->members_up++;
       out->capacity += capacity_of(txn, &facts->service->members[m]);
     }
-    if (state->is_answered && member->has_lease && member->lease.utilization >= 0)
-      out->utilizations[out->count++] = member->lease.utilization;
+    if (state->is_answered && member->lease && member->lease->utilization >= 0)
+      out->utilizations[out->count++] = member->lease->utilization;
   }
 }
 

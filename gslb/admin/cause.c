@@ -41,7 +41,7 @@ static size_t deciding_address(const struct config_member *member, const struct 
 
 /* Why the lease decides. */
 static void cause_of_lease(const struct member_facts *facts, const struct member_state *state, struct cause *out) {
-  *out = (struct cause){.since_ms = facts->has_lease ? facts->lease.since_ms : 0};
+  *out = (struct cause){.since_ms = facts->lease ? facts->lease->since_ms : 0};
   const char *text = !state->has_lease ? "lease ended" : state->is_stale ? "lease ended, kept as stale" : "registered";
   snprintf(out->text, sizeof out->text, "%s", text);
 }
@@ -54,7 +54,7 @@ static void cause_of_check(const struct member_facts *facts, const struct member
 }
 
 static void cause_of_self(const struct member_facts *facts, struct cause *out) {
-  const struct lease_record *lease = &facts->lease;
+  const struct lease_record *lease = facts->lease;
   const char *word = lease->self == HEALTH_DOWN ? "maint" : lease->self == HEALTH_DRAINING ? "drain" : "up";
   out->since_ms = lease->since_ms;
   snprintf(out->text, sizeof out->text, "%s%s%s (told by itself)", word, lease->self_reason[0] ? ": " : "",

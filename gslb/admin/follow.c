@@ -226,7 +226,7 @@ static bool note_states(struct follow *follow, size_t s, const struct service_fa
     const struct member_state *found = &evaluation->members[m];
     struct followed_member *member = &followed->members[m];
     enum health state = found->state, was = member->state;
-    if (service->members[m].is_registered && !facts->members[m].has_lease && !member->is_known) {
+    if (service->members[m].is_registered && !facts->members[m].lease && !member->is_known) {
       is_whole = false;
       continue;
     }

@@ -244,8 +244,8 @@ static void write_member(struct family_texts *texts, const struct shown *shown, 
                     (facts->override->until_ms == 0 || facts->override->until_ms > shown->now_ms));
   if (service->members[member].is_registered)
     member_sample(texts, FAMILY_MEMBER_STALE, service, member, state->is_stale);
-  if (facts->has_lease && facts->lease.utilization >= 0.0)
-    member_sample(texts, FAMILY_MEMBER_UTILIZATION, service, member, facts->lease.utilization);
+  if (facts->lease && facts->lease->utilization >= 0.0)
+    member_sample(texts, FAMILY_MEMBER_UTILIZATION, service, member, facts->lease->utilization);
   if (state->has_load)
     member_sample(texts, FAMILY_MEMBER_LOAD, service, member, state->load);
   if (shown->evaluation->figures)

@@ -109,9 +109,9 @@ static json_t *override_document(const struct override_record *override, int64_t
 }
 
 static json_t *lease_document(const struct member_facts *facts) {
-  if (!facts->has_lease)
+  const struct lease_record *lease = facts->lease;
+  if (!lease)
     return json_null();
-  const struct lease_record *lease = &facts->lease;
   return value_must(json_pack("{s:s, s:o, s:o}", "state", lease_state_name(lease->state), "ends_at",
                               value_time(lease->end_ms), "renewed_at", value_time(lease->renewed_ms)));
 }
@@ -132,10 +132,10 @@ static json_t *self_document(const struct member_facts *facts, const struct memb
   if (state->is_self_checked)
     return value_must(json_pack("{s:s, s:o}", "state", self_word(state->self_state), "reason",
                                 value_text_or_null(facts->metrics[METRICS_CHECK]->self_reason)));
-  if (!facts->has_lease || facts->lease.self == HEALTH_UNKNOWN)
+  if (!facts->lease || facts->lease->self == HEALTH_UNKNOWN)
     return json_null();
-  return value_must(json_pack("{s:s, s:o}", "state", self_word(facts->lease.self), "reason",
-                              value_text_or_null(facts->lease.self_reason)));
+  return value_must(json_pack("{s:s, s:o}", "state", self_word(facts->lease->self), "reason",
+                              value_text_or_null(facts->lease->self_reason)));
 }
 
 static json_t *labels_document(const char *const *txt) {
@@ -151,12 +151,12 @@ static json_t *labels_document(const char *const *txt) {
 
 static void add_registration(json_t *document, const struct config_member *member, const struct member_facts *facts,
                              const struct member_state *state) {
-  bool has_load = facts->has_lease && facts->lease.utilization >= 0.0;
+  bool has_load = facts->lease && facts->lease->utilization >= 0.0;
   json_t *kind = member->is_registered ? json_string(resource_kind_name(facts->kind)) : json_null();
   json_t *more = value_must(json_pack("{s:b, s:o, s:o, s:o, s:I, s:o, s:o, s:o}", "registered",
                                       (int)member->is_registered, "kind", kind, "lease", lease_document(facts), "self",
                                       self_document(facts, state), "tier", (json_int_t)member->tier, "utilization",
-                                      has_load ? json_real(facts->lease.utilization) : json_null(), "instance",
+                                      has_load ? json_real(facts->lease->utilization) : json_null(), "instance",
                                       value_text_or_null(member->instance), "labels", labels_document(member->txt)));
   json_object_update(document, more);
   json_decref(more);

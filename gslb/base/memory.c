@@ -10,7 +10,8 @@
 
 #define HUGE_PAGE ((size_t)2 << 20)
 
-#define ARENA_BLOCK_LEAST 1024u /* of an arena's first block; each one more is twice as large */
+/* An arena's blocks grow with it, by half of what it has: what is left over in the last one stays a small part. */
+#define ARENA_BLOCK_LEAST 1024u
 #define ARENA_BLOCK_MOST 65536u
 #define ARENA_LARGE (4 * HUGE_PAGE) /* an arena of this size goes on in blocks of its own mapping, of huge pages */
 #define ARENA_BLOCK_LARGE (2 * HUGE_PAGE)
@@ -20,7 +21,7 @@ struct arena_block {
   struct arena_block *next;
   size_t size;
   size_t used;
-  size_t total;  /* of this block and those before it */
+  size_t total;  /* of the first block: of all */
   size_t mapped; /* bytes to be unmapped; 0: of the heap */
   _Alignas(max_align_t) unsigned char data[];
 };
@@ -116,28 +117,36 @@ static struct arena_block *heap_block(size_t room) {
   return block;
 }
 
-static struct arena_block *put_block(struct arena *arena, struct arena_block *block) {
-  block->total = block->size + (arena->blocks ? arena->blocks->total : 0);
-  block->next = arena->blocks;
-  arena->blocks = block;
+/* Where the first block has more room left than the new one will have, it stays the first. */
+static struct arena_block *put_block(struct arena *arena, struct arena_block *block, size_t needed) {
+  struct arena_block *first = arena->blocks;
+  size_t total = block->size + (first ? first->total : 0);
+  if (first && first->size - first->used > block->size - needed) {
+    block->next = first->next;
+    first->next = block;
+  } else {
+    block->next = first;
+    arena->blocks = block;
+  }
+  arena->blocks->total = total;
   return block;
 }
 
 static struct arena_block *add_block(struct arena *arena, size_t needed) {
-  const struct arena_block *last = arena->blocks;
-  struct arena_block *block;
-  if (last && last->total >= ARENA_LARGE) {
-    size_t room = ARENA_BLOCK_LARGE - sizeof *block;
-    block = map_block(room < needed ? needed : room);
-  } else {
-    size_t room = !last ? ARENA_BLOCK_LEAST : last->size < ARENA_BLOCK_MOST / 2 ? last->size * 2 : ARENA_BLOCK_MOST;
-    block = heap_block(room < needed ? needed : room);
+  size_t total = arena->blocks ? arena->blocks->total : 0, room = total / 2;
+  if (total >= ARENA_LARGE) {
+    room = ARENA_BLOCK_LARGE - sizeof(struct arena_block);
+    return put_block(arena, map_block(room < needed ? needed : room), needed);
   }
-  return put_block(arena, block);
+  if (room < ARENA_BLOCK_LEAST)
+    room = ARENA_BLOCK_LEAST;
+  else if (room > ARENA_BLOCK_MOST)
+    room = ARENA_BLOCK_MOST;
+  return put_block(arena, heap_block(room < needed ? needed : room), needed);
 }
 
 void arena_reserve(struct arena *arena, size_t size) {
-  put_block(arena, heap_block(size));
+  put_block(arena, heap_block(size), 0);
 }
 
 void *arena_alloc_aligned(struct arena *arena, size_t size, size_t align) {

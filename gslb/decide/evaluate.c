@@ -50,7 +50,7 @@ static void judge_probes(const struct judging *judging, size_t index, struct mem
 static void find_self(const struct config_member *member, const struct member_facts *known, struct member_state *out) {
   const struct metrics_record *check = known->metrics[METRICS_CHECK];
   if (member->is_registered && out->has_lease)
-    out->self_state = known->lease.self;
+    out->self_state = known->lease->self;
   /* unknown, up, draining, down: the greater is the worse, or says anything at all */
   if (!check || !check->has_self || check->self <= out->self_state)
     return;
@@ -61,14 +61,14 @@ static void find_self(const struct config_member *member, const struct member_fa
 /* What a member says of itself makes its state worse, never better than its probes find it; only where it has no
  * monitors its word is all there is. */
 static void judge_self(const struct config_member *member, const struct member_facts *known, struct member_state *out) {
-  out->has_lease = !member->is_registered || (known->has_lease && known->lease.state != LEASE_ENDED);
+  out->has_lease = !member->is_registered || (known->lease && known->lease->state != LEASE_ENDED);
   out->headroom = 1.0;
   if (!out->has_lease)
     return;
   find_self(member, known, out);
   if (member->is_registered) {
-    out->is_stale = known->lease.state == LEASE_STALE;
-    double utilization = known->lease.utilization;
+    out->is_stale = known->lease->state == LEASE_STALE;
+    double utilization = known->lease->utilization;
     if (utilization > 0.0) /* LEASE_NO_UTILIZATION is below */
       out->headroom = utilization < 1.0 ? 1.0 - utilization : 0.0;
   }

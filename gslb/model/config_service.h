@@ -36,10 +36,10 @@ const char *when_down_name(enum when_down policy);
 
 struct config_member {
   struct config_pos pos;
-  const char *name;       /* one label, lower case: <member>.<service> is the target of SRV records */
-  uint32_t site;          /* index into sites; UINT32_MAX for none */
-  struct addr *addresses; /* without ports */
-  struct config_pos *address_pos;
+  const char *name;               /* one label, lower case: <member>.<service> is the target of SRV records */
+  uint32_t site;                  /* index into sites; UINT32_MAX for none */
+  struct addr *addresses;         /* without ports */
+  struct config_pos *address_pos; /* NULL for one that registered */
   size_t address_count;
   uint32_t weight;    /* 0 to 65535; 0 is answered only when nothing else is left */
   uint16_t srv_port;  /* 0: not in SRV answers */

@@ -1,6 +1,7 @@
 #include "gslb/model/facts.h"
 
 #include <assert.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,6 +49,7 @@ struct facts {
   struct service_facts *services;
   struct arena *memories;  /* by service: of its facts when its members are not the configured ones alone */
   struct arena *figures;   /* by service: of its members' figures, from one reading to the next */
+  struct arena *leases;    /* likewise, of its members' leases */
   struct arena *overrides; /* likewise, of its members' overrides, which few have */
   struct facts_links links;
   struct source durable;
@@ -74,6 +76,7 @@ struct facts *facts_new(const struct config *config, struct store *durable, stru
   facts->services = arena_array(&facts->arena, count, sizeof *facts->services);
   facts->memories = arena_array(&facts->arena, count, sizeof *facts->memories);
   facts->figures = arena_array(&facts->arena, count, sizeof *facts->figures);
+  facts->leases = arena_array(&facts->arena, count, sizeof *facts->leases);
   facts->overrides = arena_array(&facts->arena, count, sizeof *facts->overrides);
   facts->marks = arena_array(&facts->arena, count, sizeof *facts->marks);
   struct list *lists[] = {&facts->pending, &facts->touched, &facts->rebuilt};
@@ -93,6 +96,7 @@ void facts_free(struct facts *facts) {
   for (size_t i = 0; i < facts->config->service_count; i++) {
     arena_release(&facts->memories[i]);
     arena_release(&facts->figures[i]);
+    arena_release(&facts->leases[i]);
     arena_release(&facts->overrides[i]);
   }
   facts_links_release(&facts->links);
@@ -149,6 +153,14 @@ static void keep_figures(struct facts *facts, const struct facts_row *row) {
   member->metrics[metrics_source_of(row->db)] = facts_figures_copy(&facts->figures[row->service], row->figures);
 }
 
+static void keep_lease(struct facts *facts, const struct facts_row *row, struct store_bytes value) {
+  struct lease_record record;
+  struct member_facts *member = row->place;
+  if (lease_decode(value.data, value.size, &record) == STATUS_OK)
+    member->lease = arena_copy(&facts->leases[row->service], &record,
+                               offsetof(struct lease_record, self_reason) + strlen(record.self_reason) + 1);
+}
+
 static void keep_override(struct facts *facts, const struct facts_row *row, struct store_bytes value) {
   struct override_record record;
   struct member_facts *member = row->place;
@@ -167,7 +179,12 @@ static enum status take_over(struct facts *facts, const struct source *source, s
   for (size_t i = 0; i < facts->pending.count; i++) {
     uint32_t service = facts->pending.services[i];
     facts_forget(&facts->services[service], source->half);
-    arena_release(source->half == FACTS_LIVE ? &facts->figures[service] : &facts->overrides[service]);
+    if (source->half == FACTS_LIVE) {
+      arena_release(&facts->figures[service]);
+      arena_release(&facts->leases[service]);
+    } else {
+      arena_release(&facts->overrides[service]);
+    }
   }
   for (size_t i = 0; i < rows->count; i++) {
     const struct facts_row *row = &rows->items[i];
@@ -175,6 +192,8 @@ static enum status take_over(struct facts *facts, const struct source *source, s
       keep_figures(facts, row);
     else if (row->place && row->db == STORE_DB_ADMIN)
       keep_override(facts, row, facts_row_value(rows, row));
+    else if (row->place && row->db == STORE_DB_LEASES)
+      keep_lease(facts, row, facts_row_value(rows, row));
     else if (row->place)
       (void)facts_decode(&places, rows, row, row->place);
   }

@@ -27,8 +27,9 @@ struct address_facts {
 struct member_facts {
   const struct override_record *override; /* NULL: none is stored */
   enum resource_kind kind;                /* of a registered member */
-  bool has_lease;                         /* likewise: false until its lease is known, and when it has gone */
-  struct lease_record lease;
+  /* Likewise: NULL until its lease is known, and when it has gone. Allocated as far as its self_reason goes, so never
+   * copied whole. */
+  const struct lease_record *lease;
   /* By source: what the decision looks at (gslb/model/facts_figures), so only of a service with a load section or an
    * agent-check, and only those values; allocated as far as count, so never copied whole. NULL where nothing is. */
   const struct metrics_record *metrics[METRICS_SOURCES];

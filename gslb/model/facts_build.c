@@ -5,16 +5,19 @@
 #include "gslb/model/name_index.h"
 
 void facts_build(const struct config_service *service, struct arena *arena, struct service_facts *out) {
+  size_t address_count = 0;
+  for (size_t i = 0; i < service->member_count; i++)
+    address_count += service->members[i].address_count;
   out->service = service;
   out->members = arena_array(arena, service->member_count, sizeof *out->members);
+  struct address_facts *addresses = arena_array(arena, address_count, sizeof *addresses);
+  struct health_record *probes = arena_array(arena, address_count * service->monitor_count, sizeof *probes);
+  for (size_t i = 0; i < address_count; i++)
+    addresses[i].probes = probes + i * service->monitor_count;
   for (size_t i = 0; i < service->member_count; i++) {
-    size_t count = service->members[i].address_count;
-    struct member_facts *member = &out->members[i];
-    member->slot = FACTS_NO_SLOT;
-    member->addresses = arena_array(arena, count, sizeof *member->addresses);
-    struct health_record *probes = arena_array(arena, count * service->monitor_count, sizeof *probes);
-    for (size_t j = 0; j < count; j++)
-      member->addresses[j].probes = probes + j * service->monitor_count;
+    out->members[i].slot = FACTS_NO_SLOT;
+    out->members[i].addresses = addresses;
+    addresses += service->members[i].address_count;
   }
 }
 
@@ -61,8 +64,7 @@ void facts_forget(struct service_facts *facts, enum facts_half half) {
       member->slot = FACTS_NO_SLOT;
       member->load_over = 0;
     } else {
-      member->has_lease = false;
-      member->lease = (struct lease_record){0};
+      member->lease = NULL;
       memset(member->metrics, 0, sizeof member->metrics);
     }
     for (size_t j = 0; j < service->members[i].address_count; j++) {

@@ -79,10 +79,7 @@ enum status facts_decode(const struct facts_places *places, const struct facts_r
   case STORE_DB_HEALTH:
     return health_decode(value.data, value.size, to);
   case STORE_DB_LEASES:
-    status = lease_decode(value.data, value.size, &member->lease);
-    if (status == STATUS_OK)
-      member->has_lease = true;
-    return status;
+    return lease_decode(value.data, value.size, to);
   case STORE_DB_LOAD_LATCHES:
     return decode_load_latch(load_of(places, row), value, &member->load_over);
   default:
@@ -104,6 +101,7 @@ enum status facts_locate(const struct facts_places *places, struct facts_rows *r
     struct health_record health;
     struct latch_record latch;
     struct override_record override;
+    struct lease_record lease;
     struct member_facts member;
   } scratch;
   struct finder finder = {.places = places, .service = SIZE_MAX};

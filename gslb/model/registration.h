@@ -81,11 +81,11 @@ struct lease_record {
   int64_t since_ms; /* house time of the last change of state */
   int64_t renewed_ms;
   uint64_t epoch;
-  uint64_t sequence; /* of the last status taken */
-  enum health self;  /* HEALTH_UP, HEALTH_DRAINING, HEALTH_DOWN (maint); HEALTH_UNKNOWN: it never said */
-  char self_reason[96];
-  double utilization; /* 0 idle to 1 full, may be above; LEASE_NO_UTILIZATION */
-  bool is_moved;      /* it is with another balancer now, and renews here no more */
+  uint64_t sequence;    /* of the last status taken */
+  enum health self;     /* HEALTH_UP, HEALTH_DRAINING, HEALTH_DOWN (maint); HEALTH_UNKNOWN: it never said */
+  bool is_moved;        /* it is with another balancer now, and renews here no more */
+  double utilization;   /* 0 idle to 1 full, may be above; LEASE_NO_UTILIZATION */
+  char self_reason[96]; /* last: the facts keep it as far as it goes */
 };
 const char *lease_word(const struct lease_record *record);
 /* For people: its state's name, or "moved". */

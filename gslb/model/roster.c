@@ -211,7 +211,6 @@ static void fill_member(struct arena *arena, const struct config_service *config
   out->name = arena_strdup(arena, entry->id);
   out->site = site;
   out->addresses = arena_copy(arena, record->addresses, record->address_count * sizeof *out->addresses);
-  out->address_pos = arena_array(arena, record->address_count, sizeof *out->address_pos);
   out->address_count = record->address_count;
   out->weight = record->weight;
   out->srv_port = record->port;

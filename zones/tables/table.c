@@ -8,9 +8,12 @@
 #include "zones/tables/record.h"
 #include "zones/tables/whole.h"
 
-/* What most tables need: a view, and for each member a target, a row, a record, weight and cell. */
+/* What most tables need: a view, and for each member a target, a row, a record, weight and cell; where they are in SRV
+ * answers too, another row, record, weight and cell; where they register, a name and its label. */
 #define ROOM_OF_TABLE 320u
 #define ROOM_OF_MEMBER 112u
+#define ROOM_OF_SRV 96u
+#define ROOM_OF_NAME 32u
 
 /* Every answered member's records by type, before sites choose among them; count 0 where there are none. */
 struct row_list {
@@ -337,12 +340,21 @@ static void make_member(struct making *making, const struct service_facts *facts
   }
 }
 
+static size_t room_of(const struct config_service *service) {
+  size_t of_member = ROOM_OF_MEMBER;
+  if (service->srv)
+    of_member += ROOM_OF_SRV;
+  if (service->accept.is_given)
+    of_member += ROOM_OF_NAME;
+  return ROOM_OF_TABLE + service->member_count * of_member;
+}
+
 struct table *table_build(const struct config_service *service, const struct service_facts *facts,
                           const struct evaluation *evaluation, const struct topology_tree *tree) {
   struct table *table = mem_alloc(sizeof *table);
   struct arena *arena = &table->arena;
   size_t count = service->member_count;
-  arena_reserve(arena, ROOM_OF_TABLE + count * ROOM_OF_MEMBER);
+  arena_reserve(arena, room_of(service));
   table->tree = tree;
   table->ttl_s = evaluation->ttl_s;
   table->is_alias = service->answer == ANSWER_CNAME;

@@ -22,6 +22,7 @@ struct house_of_three {
   struct addr addresses[MEMBERS][2];
   struct service_facts facts;
   struct member_facts member_facts[MEMBERS];
+  struct lease_record leases[MEMBERS];
   struct address_facts address_facts[MEMBERS][2];
   struct health_record probes[MEMBERS][2][2];
   struct evaluation evaluation;
@@ -275,9 +276,8 @@ static void latch_follows_the_answers_while_healthy_and_keeps_while_down(void **
 
 static void register_member(struct house_of_three *house, int member, enum health self) {
   house->members[member].is_registered = true;
-  house->member_facts[member].has_lease = true;
-  house->member_facts[member].lease =
-      (struct lease_record){.state = LEASE_LIVE, .self = self, .utilization = LEASE_NO_UTILIZATION};
+  house->leases[member] = (struct lease_record){.state = LEASE_LIVE, .self = self, .utilization = LEASE_NO_UTILIZATION};
+  house->member_facts[member].lease = &house->leases[member];
 }
 
 static void monitor_that_does_not_apply_to_a_member_says_nothing_of_it(void **state) {
@@ -330,9 +330,9 @@ static void member_without_a_lease_is_down_and_never_answered(void **state) {
     register_member(house, i, HEALTH_UP);
     house->address_facts[i][0].latch.last_good = true;
   }
-  house->member_facts[0].has_lease = false;
-  house->member_facts[1].lease.state = LEASE_ENDED;
-  house->member_facts[2].lease.state = LEASE_ENDED;
+  house->member_facts[0].lease = NULL;
+  house->leases[1].state = LEASE_ENDED;
+  house->leases[2].state = LEASE_ENDED;
   static const struct override_record up = {.kind = OVERRIDE_UP};
   house->member_facts[2].override = &up;
   for (size_t i = 0; i < sizeof policies / sizeof *policies; i++) {
@@ -352,7 +352,7 @@ static void member_without_a_lease_is_down_and_never_answered(void **state) {
 static void stale_lease_serves_and_is_told(void **state) {
   struct house_of_three *house = *state;
   register_member(house, 0, HEALTH_UNKNOWN);
-  house->member_facts[0].lease.state = LEASE_STALE;
+  house->leases[0].state = LEASE_STALE;
   struct evaluation *result = evaluate(house);
   assert_true(result->members[0].is_stale);
   assert_true(result->members[0].is_answered);
@@ -406,7 +406,7 @@ static void headroom_is_what_a_report_leaves(void **state) {
   struct house_of_three *house = *state;
   register_member(house, 0, HEALTH_UNKNOWN);
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    house->member_facts[0].lease.utilization = cases[i].utilization;
+    house->leases[0].utilization = cases[i].utilization;
     assert_true(evaluate(house)->members[0].headroom == cases[i].headroom);
   }
 }

@@ -142,12 +142,12 @@ static void registered_member_appears_with_all_that_is_known_of_it(void **state)
   size_t at = facts_find_member(fixture->facts, ROSTER_APP, "R1");
   assert_int_equal(at, 2);
   const struct member_facts *member = &known->members[at];
-  assert_true(member->has_lease);
-  assert_int_equal(member->lease.sequence, 5);
+  assert_non_null(member->lease);
+  assert_int_equal(member->lease->sequence, 5);
   assert_int_equal(member->kind, RESOURCE_CLOUD);
   assert_int_equal(member->slot, 12);
   assert_int_equal(member->addresses[0].probes[1].state, HEALTH_UP);
-  assert_false(known->members[0].has_lease);
+  assert_null(known->members[0].lease);
 }
 
 static void first_refresh_reads_registrations_of_all_services(void **state) {
@@ -161,7 +161,7 @@ static void first_refresh_reads_registrations_of_all_services(void **state) {
   assert_int_equal(app(fixture)->service->member_count, 3);
   size_t blue = facts_find_service(fixture->facts, "blue.on.example.com");
   assert_int_equal(blue, ROSTER_VACANCY_1);
-  assert_true(facts_service(fixture->facts, blue)->members[0].has_lease);
+  assert_non_null(facts_service(fixture->facts, blue)->members[0].lease);
   assert_int_equal(facts_service(fixture->facts, ROSTER_CLOSED)->service->member_count, 1);
   assert_string_equal(facts_service(fixture->facts, ROSTER_VACANCY_2)->service->name, "");
   assert_int_equal(refresh(fixture), STATUS_OK);
@@ -173,14 +173,14 @@ static void lease_is_followed_by_the_mark_of_its_service(void **state) {
   struct fixture *fixture = *state;
   put_member(fixture, "app.example.com", "r1", 3);
   assert_int_equal(refresh(fixture), STATUS_OK);
-  assert_false(app(fixture)->members[2].has_lease);
+  assert_null(app(fixture)->members[2].lease);
   put_lease(fixture, "r1", LEASE_STALE, "app.example.com");
   assert_int_equal(refresh(fixture), STATUS_OK);
-  assert_int_equal(app(fixture)->members[2].lease.state, LEASE_STALE);
+  assert_int_equal(app(fixture)->members[2].lease->state, LEASE_STALE);
   assert_int_equal(app(fixture)->revision, 1);
   store_row(fixture->live, STORE_DB_LEASES, text_of("r1"), NULL, 0, "app.example.com");
   assert_int_equal(refresh(fixture), STATUS_OK);
-  assert_false(app(fixture)->members[2].has_lease);
+  assert_null(app(fixture)->members[2].lease);
 }
 
 static void members_that_stay_keep_what_is_known_when_indices_move(void **state) {
@@ -200,7 +200,7 @@ static void members_that_stay_keep_what_is_known_when_indices_move(void **state)
   assert_int_equal(known->members[3].slot, 9);
   assert_int_equal(known->members[1].slot, 7);
   assert_int_equal(known->members[3].addresses[0].probes[1].state, HEALTH_DOWN);
-  assert_true(known->members[3].has_lease && !known->members[2].has_lease);
+  assert_true(known->members[3].lease && !known->members[2].lease);
   delete_member(fixture, "app.example.com", "a");
   assert_int_equal(refresh(fixture), STATUS_OK);
   assert_int_equal(app(fixture)->members[2].slot, 9);
@@ -217,13 +217,13 @@ static void live_facts_outlive_a_live_store_that_cannot_be_read(void **state) {
   for (int i = 0; i < 2; i++) {
     assert_int_equal(refresh(fixture), STATUS_VERSION);
     assert_int_equal(app(fixture)->service->member_count, 4);
-    assert_false(app(fixture)->members[2].has_lease);
-    assert_true(app(fixture)->members[3].has_lease);
+    assert_null(app(fixture)->members[2].lease);
+    assert_non_null(app(fixture)->members[3].lease);
     assert_int_equal(app(fixture)->members[3].addresses[0].probes[1].state, HEALTH_UP);
   }
   put_lease(fixture, "a", LEASE_LIVE, NULL);
   assert_int_equal(refresh(fixture), STATUS_OK);
-  assert_true(app(fixture)->members[2].has_lease);
+  assert_non_null(app(fixture)->members[2].lease);
 }
 
 static void service_comes_and_goes_with_its_registrations(void **state) {
@@ -235,9 +235,9 @@ static void service_comes_and_goes_with_its_registrations(void **state) {
   assert_int_equal(fixture->told[ROSTER_VACANCY_1], 1);
   const struct service_facts *blue = facts_service(fixture->facts, ROSTER_VACANCY_1);
   assert_string_equal(blue->service->name, "blue.on.example.com");
-  assert_true(blue->members[0].has_lease);
+  assert_non_null(blue->members[0].lease);
   assert_int_equal(facts_reread(fixture->facts, ROSTER_VACANCY_1, &fixture->err), STATUS_OK);
-  assert_true(facts_service(fixture->facts, ROSTER_VACANCY_1)->members[0].has_lease);
+  assert_non_null(facts_service(fixture->facts, ROSTER_VACANCY_1)->members[0].lease);
   delete_member(fixture, "blue.on.example.com", "a");
   assert_int_equal(refresh(fixture), STATUS_OK);
   assert_int_equal(fixture->told[ROSTER_VACANCY_1], 1);
@@ -268,7 +268,7 @@ static void reread_sees_members_that_were_not_marked(void **state) {
   put_member(fixture, "app.example.com", "a", 3);
   put_lease(fixture, "a", LEASE_LIVE, NULL);
   assert_int_equal(facts_reread(fixture->facts, ROSTER_APP, &fixture->err), STATUS_OK);
-  assert_true(app(fixture)->members[2].has_lease);
+  assert_non_null(app(fixture)->members[2].lease);
   assert_int_equal(refresh(fixture), STATUS_OK);
   assert_int_equal(fixture->told[ROSTER_APP], 1);
   assert_int_equal(app(fixture)->revision, 1);
