@@ -204,7 +204,7 @@ static void watch_disk(struct keeper *keeper) {
   keeper->is_low = is_low;
 }
 
-static void checkpoint(struct keeper *keeper) {
+static void checkpoint(struct keeper *keeper, bool is_synced) {
   const struct view_sources *sources = view_sources(keeper->view);
   if (!sources->live)
     return;
@@ -218,7 +218,8 @@ static void checkpoint(struct keeper *keeper) {
     else
       store_abort(txn);
   }
-  enum status status = store_checkpoint(sources->live, view_config(keeper->view)->server.state, now_ms, &err);
+  enum status status =
+      store_checkpoint(sources->live, view_config(keeper->view)->server.state, now_ms, is_synced, &err);
   if (status == STATUS_OK)
     atomic_store_explicit(&keeper->links.board->gauges[BOARD_CHECKPOINT_MS], now_ms, memory_order_relaxed);
   else
@@ -235,7 +236,7 @@ static void do_rounds(struct keeper *keeper) {
     keeper->next_round_ms = now_ms + LOOK_ROUND_MS;
   }
   if (now_ms >= keeper->next_checkpoint_ms) {
-    checkpoint(keeper);
+    checkpoint(keeper, true);
     keeper->next_checkpoint_ms = now_ms + CHECKPOINT_MS;
   }
 }
@@ -255,9 +256,9 @@ static void *run(void *context) {
   struct keeper *keeper = context;
   for (;;) {
     look(keeper);
-    do_rounds(keeper);
     if (atomic_load(&keeper->is_stopping))
       break;
+    do_rounds(keeper);
     struct pollfd ready[] = {{.fd = keeper->wake, .events = POLLIN},
                              {.fd = keeper->links.bell->ears[BOARD_EAR_CONTROL], .events = POLLIN},
                              {.fd = keeper->links.exec, .events = POLLIN}};
@@ -272,7 +273,9 @@ static void *run(void *context) {
     if (ready[1].revents && keeper->links.heard)
       keeper->links.heard(keeper->links.context);
   }
-  checkpoint(keeper);
+  /* a shutdown syncs all files, and a start within this boot has the live store itself; so a busy disk need not hold up
+   * the stop */
+  checkpoint(keeper, false);
   return NULL;
 }
 

@@ -21,6 +21,7 @@
 #define LIFE_THAT_FORGIVES_MS 60000
 #define STOP_PATIENCE_MS 5000
 #define ABORT_PATIENCE_MS 500
+#define KILL_PATIENCE_MS 1000
 #define ORPHAN_PATIENCE_S 3
 
 int64_t process_backoff_ms(unsigned deaths) {
@@ -112,6 +113,7 @@ static void become_absent(struct process *process, bool is_death, int64_t now_ms
   close_channel(process);
   process->pid = 0;
   process->state = PROCESS_ABSENT;
+  process->is_killed = false;
   process->taking_until_ms = PROCESS_NEVER;
   if (!is_death || now_ms - process->started_ms >= LIFE_THAT_FORGIVES_MS)
     process->deaths = 0;
@@ -171,12 +173,19 @@ void process_stop(struct process *process, int64_t now_ms) {
   process->taking_until_ms = PROCESS_NEVER;
   if (process->state == PROCESS_ABSENT)
     process->due_ms = PROCESS_NEVER;
+  else if (process->is_killed)
+    process->due_ms = now_ms + KILL_PATIENCE_MS;
   else
     say_end(process, CHANNEL_STOP, now_ms + STOP_PATIENCE_MS);
 }
 
 void process_leave(struct process *process, int64_t patience_ms, int64_t now_ms) {
   say_end(process, CHANNEL_LEAVE, now_ms + patience_ms + STOP_PATIENCE_MS);
+}
+
+void process_left(struct process *process, int64_t now_ms) {
+  if (process->state == PROCESS_STOPPING && !process->is_killed)
+    process->due_ms = now_ms + STOP_PATIENCE_MS;
 }
 
 void process_abort(struct process *process, int64_t now_ms) {
@@ -188,14 +197,23 @@ void process_abort(struct process *process, int64_t now_ms) {
   kill(process->pid, SIGABRT);
 }
 
-void process_kill(struct process *process) {
+void process_kill(struct process *process, int64_t now_ms) {
   if (process->state == PROCESS_ABSENT)
     return;
   if (process->state != PROCESS_STOPPING)
     process->state = PROCESS_ENDING;
-  process->due_ms = PROCESS_NEVER;
+  process->due_ms = now_ms + KILL_PATIENCE_MS;
   process->taking_until_ms = PROCESS_NEVER;
+  process->is_killed = true;
   kill(process->pid, SIGKILL);
+}
+
+void process_await(struct process *process) {
+  process->due_ms = PROCESS_NEVER;
+}
+
+void process_abandon(struct process *process, int64_t now_ms) {
+  become_absent(process, false, now_ms);
 }
 
 void process_reaped(struct process *process, int status, int64_t now_ms) {

@@ -35,6 +35,7 @@ struct process {
   int64_t due_ms;          /* what is due then depends on state; PROCESS_NEVER */
   int64_t taking_until_ms; /* by when it has to say CHANNEL_TAKEN; PROCESS_NEVER when it owes none */
   unsigned deaths;         /* in a row, with less than a minute of life each */
+  bool is_killed;          /* by process_kill, and not waited for yet */
 };
 
 typedef int child_main(struct child *child);
@@ -61,14 +62,21 @@ void process_stop(struct process *process, int64_t now_ms);
 void process_leave(struct process *process, int64_t patience_ms, int64_t now_ms);
 /* Control alone, and not absent: says CHANNEL_LEAVE, and ends it by force when it has not ended patience_ms and what
  * process_stop grants later. */
+void process_left(struct process *process, int64_t now_ms);
+/* Control said CHANNEL_LEFT: what remains takes no longer than what process_stop grants. */
 void process_abort(struct process *process, int64_t now_ms);
 /* SIGABRT, and SIGKILL half a second later. */
-void process_kill(struct process *process);
+void process_kill(struct process *process, int64_t now_ms);
+/* SIGKILL; overdue when it is not gone a second later. A process that waits for a disk ends when that lets it. */
+void process_await(struct process *process);
+/* It is overdue no more, however long it takes to be gone. */
+void process_abandon(struct process *process, int64_t now_ms);
+/* Absent from now on, although its pid was not waited for. */
 
 void process_reaped(struct process *process, int status, int64_t now_ms);
 /* Its pid was waited for: logs how it ended and sets when the next one is due. */
 
 bool process_is_overdue(const struct process *process, int64_t now_ms);
-/* Whether it has to be ended by force: it was told to end, or owes CHANNEL_TAKEN, and its time is over. */
+/* Its time is over: it was told to end, was killed, or owes CHANNEL_TAKEN. */
 
 #endif

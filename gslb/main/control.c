@@ -272,7 +272,10 @@ static int64_t linger(struct control *control, int64_t now_ms) {
   if (!control->is_leaving)
     return INT64_MAX;
   int64_t left_ms = reception_linger_ms(control->reception);
-  control->is_stopping = control->is_stopping || left_ms <= 0;
+  if (left_ms <= 0 && !control->is_stopping) {
+    control->is_stopping = true;
+    child_say(control->child, CHANNEL_LEFT);
+  }
   return now_ms + (left_ms < LEAVE_LOOK_MS ? left_ms : LEAVE_LOOK_MS);
 }
 

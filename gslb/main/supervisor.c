@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,6 +27,7 @@
 #define DNS_START_MOST_MS 60000
 #define READY_WITHOUT_CONTROL_MS 20000
 #define SILENT_CHILD_MOST_MS 5000
+#define ANSWER_MORE_MS 1000 /* while control takes back what it published; its disk may take longer */
 
 static const enum sandbox_role sandboxes[BOARD_PROCESSES] = {
     [BOARD_DNS] = SANDBOX_DNS,
@@ -270,14 +272,30 @@ static const char *fault(const struct process *process, int64_t now_ms) {
   return NULL;
 }
 
+/* Nothing that was acknowledged is lost with it; all that it still holds is in the way of the next start. */
+static void leave_behind(struct supervisor *supervisor, struct process *process, int64_t now_ms) {
+  log_error("%s (pid %d) was killed and is not gone: it waits for its disk, and is left behind",
+            board_process_name(process->role), (int)process->pid);
+  if (process->role == BOARD_CONTROL && supervisor->sockets.http_tcp >= 0)
+    shutdown(supervisor->sockets.http_tcp, SHUT_RDWR);
+  process_abandon(process, now_ms);
+}
+
 static void end_overdue(struct supervisor *supervisor, int64_t now_ms) {
   for (size_t i = BOARD_FIRST_CHILD; i < BOARD_PROCESSES; i++) {
     struct process *process = &supervisor->processes[i];
     const char *why = fault(process, now_ms);
     if (!why)
       continue;
+    if (process->is_killed) {
+      if (supervisor->is_stopping)
+        leave_behind(supervisor, process, now_ms);
+      else
+        process_await(process); /* two at once would be in each other's way */
+      continue;
+    }
     log_error("%s (pid %d) %s: ended by force", board_process_name(process->role), (int)process->pid, why);
-    process_kill(process);
+    process_kill(process, now_ms);
   }
 }
 
@@ -351,6 +369,9 @@ static void hear(struct supervisor *supervisor, struct process *process, int64_t
     close(message->fds[i]);
   if (message->kind == CHANNEL_READY && process->state == PROCESS_STARTING) {
     process->state = PROCESS_SERVING;
+  } else if (message->kind == CHANNEL_LEFT && process->role == BOARD_CONTROL) {
+    process_left(process, now_ms);
+    supervisor->answer_until_ms = now_ms + ANSWER_MORE_MS;
   } else if (message->kind == CHANNEL_TAKEN && message->generation == supervisor->generation) {
     process->generation = message->generation;
     process->taking_until_ms = PROCESS_NEVER;
@@ -369,11 +390,16 @@ static void stop_all(struct supervisor *supervisor, int64_t now_ms) {
     process_stop(&supervisor->processes[i], now_ms);
 }
 
+static bool is_answered_enough(const struct supervisor *supervisor, int64_t now_ms) {
+  const struct process *control = &supervisor->processes[BOARD_CONTROL];
+  return control->state == PROCESS_ABSENT || control->is_killed || supervisor->answer_until_ms <= now_ms;
+}
+
 static void begin_stop(struct supervisor *supervisor, int64_t now_ms) {
   if (supervisor->is_leaving || supervisor->is_stopping) { /* asked twice: at once */
     supervisor->is_stopping = true;
     for (size_t i = BOARD_FIRST_CHILD; i < BOARD_PROCESSES; i++)
-      process_kill(&supervisor->processes[i]);
+      process_kill(&supervisor->processes[i], now_ms);
     return;
   }
   log_info("stopping");
@@ -406,7 +432,9 @@ static int64_t earlier(int64_t a, int64_t b) {
 }
 
 static int next_timeout_ms(const struct supervisor *supervisor, int64_t now_ms) {
-  int64_t due_ms = supervisor->is_stopping ? PROCESS_NEVER : earlier(supervisor->look_ms, takeover_due_ms(supervisor));
+  int64_t due_ms = PROCESS_NEVER;
+  if (!supervisor->is_stopping)
+    due_ms = earlier(supervisor->answer_until_ms, earlier(supervisor->look_ms, takeover_due_ms(supervisor)));
   for (size_t i = BOARD_FIRST_CHILD; i < BOARD_PROCESSES; i++) {
     const struct process *process = &supervisor->processes[i];
     if (process->state == PROCESS_ABSENT && (supervisor->is_stopping || (supervisor->is_leaving && i == BOARD_CONTROL)))
@@ -436,8 +464,7 @@ static void turn(struct supervisor *supervisor) {
   if (ready[BOARD_SUPERVISOR].revents)
     take_signals(supervisor, now_ms);
   end_overdue(supervisor, now_ms);
-  if (supervisor->is_leaving && !supervisor->is_stopping &&
-      supervisor->processes[BOARD_CONTROL].state == PROCESS_ABSENT)
+  if (supervisor->is_leaving && !supervisor->is_stopping && is_answered_enough(supervisor, now_ms))
     stop_all(supervisor, now_ms);
   if (supervisor->is_stopping)
     return;
@@ -487,6 +514,7 @@ int supervisor_run(const char *path, child_main *const mains[BOARD_PROCESSES]) {
       .to_commands = {-1, -1},
       .ping = {-1, -1},
       .signals = -1,
+      .answer_until_ms = PROCESS_NEVER,
   };
   takeover_init(supervisor);
   enum start outcome = start(supervisor);

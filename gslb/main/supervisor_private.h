@@ -55,7 +55,8 @@ struct supervisor {
   int64_t began_ms;
   int signals; /* signalfd */
   bool is_ready;
-  bool is_leaving; /* control lets resources move away; names are answered until it has ended */
+  bool is_leaving;         /* control lets resources move away; names are answered until it has ended, or: */
+  int64_t answer_until_ms; /* control said CHANNEL_LEFT; PROCESS_NEVER before */
   bool is_stopping;
   struct channel_message message; /* scratch */
 };

@@ -104,7 +104,7 @@ static void send_config(struct supervisor *supervisor, struct process *process, 
   }
   log_error("%s (pid %d) does not listen to the supervisor: ended", board_process_name(process->role),
             (int)process->pid);
-  process_kill(process);
+  process_kill(process, now_ms);
 }
 
 static void tell_children(struct supervisor *supervisor, bool probe_stays, int64_t now_ms) {

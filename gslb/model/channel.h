@@ -20,6 +20,7 @@ enum channel_kind {
   CHANNEL_TAKEN,    /* child to supervisor: the generation is in use */
   CHANNEL_STOP,     /* supervisor to child: end cleanly, status 0 */
   CHANNEL_LEAVE,    /* supervisor to control: all of gslbd stops; let resources move away first, then end */
+  CHANNEL_LEFT,     /* control to supervisor: resources need this balancer no more; what is left to do is soon done */
   CHANNEL_RELOAD,   /* control to supervisor: read the files again; text says who asks */
   CHANNEL_RELOADED, /* supervisor to control: outcome in status, text for the person */
   CHANNEL_NOTIFIED, /* dns to control: a NOTIFY came in; text: "ZONE ADDRESS" */

@@ -116,9 +116,10 @@ enum status store_info(struct store *store, struct store_info *out);
 enum status store_check_readers(struct store *store, unsigned *cleared);
 /* Clears the slots of readers that died. */
 
-enum status store_checkpoint(struct store *live, const char *directory, int64_t now_ms, struct errbuf *err);
-/* A synced copy of live with its time, put into directory by rename, so a reader sees the old or the new one whole. One
- * at a time. */
+enum status store_checkpoint(struct store *live, const char *directory, int64_t now_ms, bool is_synced,
+                             struct errbuf *err);
+/* A copy of live with its time, put into directory by rename, so a reader sees the old or the new one whole; after a
+ * power cut only when it was synced, otherwise perhaps one that store_restore refuses. One at a time. */
 enum status store_restore(const char *directory, struct store *live, int64_t *taken_ms, struct errbuf *err);
 /* Fills an empty live store from the newest checkpoint: health, leases and metrics; who is alive is found out anew.
  * STATUS_NODATA: there is none, or live is not empty, so newer.

@@ -87,7 +87,8 @@ static enum status write_trailer(int fd, const char *path, int64_t taken_ms, str
   return STATUS_OK;
 }
 
-enum status store_checkpoint(struct store *live, const char *directory, int64_t now_ms, struct errbuf *err) {
+enum status store_checkpoint(struct store *live, const char *directory, int64_t now_ms, bool is_synced,
+                             struct errbuf *err) {
   assert(live->kind == STORE_LIVE);
   char *path = mem_format("%s/checkpoint", directory);
   char *fresh = mem_format("%s/checkpoint.new", directory);
@@ -100,15 +101,15 @@ enum status store_checkpoint(struct store *live, const char *directory, int64_t 
   status = copy_environment(live, fd, fresh, err);
   if (status == STATUS_OK)
     status = write_trailer(fd, fresh, now_ms, err);
-  if (status == STATUS_OK && fsync(fd) != 0)
+  if (status == STATUS_OK && is_synced && fsync(fd) != 0)
     status = file_failed(err, fresh, "sync");
   close(fd);
   if (status == STATUS_OK && rename(fresh, path) != 0)
     status = file_failed(err, path, "rename");
-  if (status == STATUS_OK)
-    status = store_sync_directory(directory, err);
-  else
+  if (status != STATUS_OK)
     unlink(fresh);
+  else if (is_synced)
+    status = store_sync_directory(directory, err);
 out:
   free(fresh);
   free(path);

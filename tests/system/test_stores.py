@@ -1,7 +1,12 @@
 """Point 4: what the stores keep over restarts, crashes and boots."""
+import contextlib
+import http.client
+import os
 import shutil
+import signal
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 from pathlib import Path
@@ -9,6 +14,27 @@ from pathlib import Path
 from tests.system.harness import NO_ANSWER, Case, eventually, free_port
 
 WAITS = True  # a minute, for a checkpoint
+
+
+@contextlib.contextmanager
+def small_disk():
+    """A file system of its own, to be frozen: what writes to it waits, and cannot be interrupted."""
+    with tempfile.TemporaryDirectory(prefix="gslb-disk-") as name:
+        image, point = Path(name) / "image", Path(name) / "mounted"
+        point.mkdir()
+        with open(image, "wb") as file:
+            file.truncate(64 << 20)
+        subprocess.run(["/sbin/mkfs.ext4", "-q", image], check=True, timeout=20)
+        mounted = subprocess.run(["mount", "-o", "loop", image, point], capture_output=True, text=True, timeout=20)
+        if mounted.returncode != 0:
+            raise unittest.SkipTest(f"no loop device can be mounted here: {mounted.stderr.strip()}")
+        try:
+            yield point
+        finally:
+            subprocess.run(["fsfreeze", "--unfreeze", point], capture_output=True, timeout=20)  # when a test did not
+            # a process that waited for it has its end before it
+            eventually(lambda: subprocess.run(["umount", point], capture_output=True, timeout=20).returncode == 0, 10,
+                       "the disk is let go")
 
 
 class Stores(Case):
@@ -90,6 +116,39 @@ class Stores(Case):
     def check_restored(self, daemon):
         self.assertEqual(self.states(daemon), {"good": "up", "bad": "down", "other": "up"})
         self.assertRegex(daemon.log(), r"restored from the checkpoint of \d+ s ago")
+
+    @unittest.skipUnless(os.getuid() == 0, "needs root to freeze a disk")
+    def test_stop_waits_for_no_disk_and_loses_nothing_acknowledged(self):
+        disk = self.enterContext(small_disk())
+        daemon = self.start({"services": [{"name": "www.example.com", "members": [
+            {"name": name, "addresses": [f"192.0.2.{number}"]} for number, name in enumerate(("a", "b", "c"), 1)]}]},
+            server={"state": str(disk / "state"), "run": "./run"})
+        self.assertEqual(daemon.set_member("www.example.com", "a", "down", "before").status, 200)
+        daemon.failure_expected = True  # the log tells who was left behind
+        subprocess.run(["fsfreeze", "--freeze", disk], check=True, timeout=20)
+        answers = []
+
+        def ask():
+            try:
+                answers.append(daemon.set_member("www.example.com", "b", "down", "meanwhile").status)
+            except (OSError, http.client.HTTPException) as error:
+                answers.append(error)
+
+        asker = threading.Thread(target=ask)
+        asker.start()
+        start = time.monotonic()
+        daemon.process.send_signal(signal.SIGTERM)
+        self.assertEqual(daemon.process.wait(12), 0)
+        self.assertLess(time.monotonic() - start, 10)
+        self.assertIn("left behind", daemon.log())
+        asker.join(5)
+        self.assertNotEqual(answers, [200], "nothing is acknowledged that is not on the disk")
+        subprocess.run(["fsfreeze", "--unfreeze", disk], check=True, timeout=20)
+        daemon.start()
+        states = self.states(daemon)
+        self.assertEqual(states["a"], "down")
+        self.assertEqual(states["c"], "up")
+        self.assertEqual(daemon.stop(), 0)
 
     def test_live_store_is_restored_after_a_boot(self):
         daemon = self.start_known()

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -79,6 +80,50 @@ static void process_that_ignores_stop_is_overdue_after_five_seconds(void **state
   assert_true(process_is_overdue(&process, 7000));
 }
 
+static void process_that_left_has_five_seconds_more(void **state) {
+  (void)state;
+  struct process process = serving(1000, 0);
+  process_leave(&process, 60000, 2000);
+  assert_false(process_is_overdue(&process, 66999));
+  process_left(&process, 3000);
+  assert_false(process_is_overdue(&process, 7999));
+  assert_true(process_is_overdue(&process, 8000));
+}
+
+/* There until it is killed, and then until it is waited for. */
+static pid_t start_sleeper(void) {
+  pid_t pid = fork();
+  if (pid == 0) {
+    pause();
+    _exit(0);
+  }
+  assert_true(pid > 0);
+  return pid;
+}
+
+static void process_that_was_killed_and_is_not_gone_is_overdue_after_a_second(void **state) {
+  (void)state;
+  struct process process = serving(1000, 0);
+  process.pid = start_sleeper();
+  pid_t pid = process.pid;
+  process_kill(&process, 2000);
+  assert_true(process.is_killed);
+  assert_int_equal(process.state, PROCESS_ENDING);
+  assert_false(process_is_overdue(&process, 2999));
+  assert_true(process_is_overdue(&process, 3000));
+  process_await(&process);
+  assert_false(process_is_overdue(&process, INT64_MAX - 1));
+  process_stop(&process, 5000); /* which does not ask it a second time */
+  assert_true(process_is_overdue(&process, 6000));
+  process_abandon(&process, 6000);
+  assert_int_equal(process.state, PROCESS_ABSENT);
+  assert_false(process.is_killed);
+  assert_int_equal(process.deaths, 0);
+  int status;
+  assert_int_equal(waitpid(pid, &status, 0), pid);
+  assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
 static void process_that_owes_taken_is_overdue_when_its_time_is_over(void **state) {
   (void)state;
   struct process process = serving(1000, 0);
@@ -106,6 +151,8 @@ int main(void) {
       cmocka_unit_test(process_that_lived_a_minute_is_forgiven),
       cmocka_unit_test(process_that_was_told_to_stop_did_not_die),
       cmocka_unit_test(process_that_ignores_stop_is_overdue_after_five_seconds),
+      cmocka_unit_test(process_that_left_has_five_seconds_more),
+      cmocka_unit_test(process_that_was_killed_and_is_not_gone_is_overdue_after_a_second),
       cmocka_unit_test(process_that_owes_taken_is_overdue_when_its_time_is_over),
       cmocka_unit_test(stopping_an_absent_process_keeps_it_absent),
   };

@@ -9,10 +9,10 @@ static void checkpoint_brings_health_to_the_next_boot(void **state) {
   struct fixture *fixture = *state;
   assert_int_equal(open_store(fixture, STORE_LIVE, STORE_CREATE), STATUS_OK);
   put(fixture, STORE_DB_HEALTH, "a", "old");
-  assert_int_equal(store_checkpoint(fixture->store, fixture->directory, 1000, &fixture->err), STATUS_OK);
+  assert_int_equal(store_checkpoint(fixture->store, fixture->directory, 1000, true, &fixture->err), STATUS_OK);
   put(fixture, STORE_DB_HEALTH, "a", "new");
   put(fixture, STORE_DB_HEALTH, "b", "more");
-  assert_int_equal(store_checkpoint(fixture->store, fixture->directory, 2000, &fixture->err), STATUS_OK);
+  assert_int_equal(store_checkpoint(fixture->store, fixture->directory, 2000, true, &fixture->err), STATUS_OK);
   put(fixture, STORE_DB_HEALTH, "c", "after");
   close_store(fixture);
 
@@ -38,6 +38,21 @@ static void checkpoint_brings_health_to_the_next_boot(void **state) {
   assert_string_equal(names, "* ");
 }
 
+static void checkpoint_that_is_not_synced_is_read_like_any_other(void **state) {
+  struct fixture *fixture = *state;
+  assert_int_equal(open_store(fixture, STORE_LIVE, STORE_CREATE), STATUS_OK);
+  put(fixture, STORE_DB_HEALTH, "a", "known");
+  assert_int_equal(store_checkpoint(fixture->store, fixture->directory, 1000, false, &fixture->err), STATUS_OK);
+  close_store(fixture);
+  char path[128];
+  snprintf(path, sizeof path, "%s/next", fixture->directory);
+  assert_int_equal(store_open(path, STORE_LIVE, STORE_CREATE, &fixture->store, &fixture->err), STATUS_OK);
+  int64_t taken = 0;
+  assert_int_equal(store_restore(fixture->directory, fixture->store, &taken, &fixture->err), STATUS_OK);
+  assert_true(taken == 1000);
+  assert_true(holds(fixture, STORE_DB_HEALTH, "a", "known"));
+}
+
 static void checkpoint_brings_leases_and_metrics_but_not_who_is_alive(void **state) {
   struct fixture *fixture = *state;
   assert_int_equal(open_store(fixture, STORE_LIVE, STORE_CREATE), STATUS_OK);
@@ -45,7 +60,7 @@ static void checkpoint_brings_leases_and_metrics_but_not_who_is_alive(void **sta
   for (enum store_db db = STORE_DB_METRICS_AGENT; db <= STORE_DB_METRICS_UTILIZATION; db++)
     put(fixture, db, "app-r1", "report");
   put(fixture, STORE_DB_BALANCERS, "lb1", "alive");
-  assert_int_equal(store_checkpoint(fixture->store, fixture->directory, 1000, &fixture->err), STATUS_OK);
+  assert_int_equal(store_checkpoint(fixture->store, fixture->directory, 1000, true, &fixture->err), STATUS_OK);
   int64_t taken = 0;
   assert_int_equal(store_restore(fixture->directory, fixture->store, &taken, &fixture->err), STATUS_NODATA);
   close_store(fixture);
@@ -67,7 +82,7 @@ static void restore_without_checkpoint_or_into_a_filled_store_says_nodata(void *
   assert_int_equal(open_store(fixture, STORE_LIVE, STORE_CREATE), STATUS_OK);
   assert_int_equal(store_restore(fixture->directory, fixture->store, &taken, &fixture->err), STATUS_NODATA);
   put(fixture, STORE_DB_HEALTH, "a", "old");
-  assert_int_equal(store_checkpoint(fixture->store, fixture->directory, 1000, &fixture->err), STATUS_OK);
+  assert_int_equal(store_checkpoint(fixture->store, fixture->directory, 1000, true, &fixture->err), STATUS_OK);
   put(fixture, STORE_DB_HEALTH, "a", "new");
   assert_int_equal(store_restore(fixture->directory, fixture->store, &taken, &fixture->err), STATUS_NODATA);
   assert_true(holds(fixture, STORE_DB_HEALTH, "a", "new"));
@@ -79,7 +94,7 @@ static void damaged_checkpoint_is_refused_and_left_alone(void **state) {
   char path[128], next[128];
   assert_int_equal(open_store(fixture, STORE_LIVE, STORE_CREATE), STATUS_OK);
   put(fixture, STORE_DB_HEALTH, "key", "value");
-  assert_int_equal(store_checkpoint(fixture->store, fixture->directory, 1000, &fixture->err), STATUS_OK);
+  assert_int_equal(store_checkpoint(fixture->store, fixture->directory, 1000, true, &fixture->err), STATUS_OK);
   close_store(fixture);
   snprintf(path, sizeof path, "%s/checkpoint", fixture->directory);
   snprintf(next, sizeof next, "%s/next", fixture->directory);
@@ -106,12 +121,12 @@ static void checkpoint_that_cannot_be_written_leaves_the_old_one(void **state) {
   char next[128];
   assert_int_equal(open_store(fixture, STORE_LIVE, STORE_CREATE), STATUS_OK);
   put(fixture, STORE_DB_HEALTH, "key", "value");
-  assert_int_equal(store_checkpoint(fixture->store, fixture->directory, 1000, &fixture->err), STATUS_OK);
+  assert_int_equal(store_checkpoint(fixture->store, fixture->directory, 1000, true, &fixture->err), STATUS_OK);
   struct rlimit before;
   getrlimit(RLIMIT_FSIZE, &before);
   signal(SIGXFSZ, SIG_IGN);
   setrlimit(RLIMIT_FSIZE, &(struct rlimit){8192, before.rlim_max});
-  enum status status = store_checkpoint(fixture->store, fixture->directory, 2000, &fixture->err);
+  enum status status = store_checkpoint(fixture->store, fixture->directory, 2000, true, &fixture->err);
   setrlimit(RLIMIT_FSIZE, &before);
   signal(SIGXFSZ, SIG_DFL);
   assert_int_equal(status, STATUS_IO);
@@ -126,6 +141,7 @@ static void checkpoint_that_cannot_be_written_leaves_the_old_one(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       STORE_TEST(checkpoint_brings_health_to_the_next_boot),
+      STORE_TEST(checkpoint_that_is_not_synced_is_read_like_any_other),
       STORE_TEST(checkpoint_brings_leases_and_metrics_but_not_who_is_alive),
       STORE_TEST(restore_without_checkpoint_or_into_a_filled_store_says_nodata),
       STORE_TEST(damaged_checkpoint_is_refused_and_left_alone),
