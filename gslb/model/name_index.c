@@ -25,9 +25,8 @@ static struct name_index_cell *cell_of(const struct name_index *index, const cha
   return &index->cells[at];
 }
 
-static void enlarge(struct name_index *index, struct arena *arena) {
-  struct name_index larger = {.capacity = index->capacity ? index->capacity * 2 : CAPACITY_FIRST,
-                              .count = index->count};
+static void enlarge(struct name_index *index, struct arena *arena, size_t capacity) {
+  struct name_index larger = {.capacity = capacity, .count = index->count};
   larger.cells = arena_array(arena, larger.capacity, sizeof *larger.cells);
   for (size_t i = 0; i < index->capacity; i++)
     if (index->cells[i].name)
@@ -35,9 +34,17 @@ static void enlarge(struct name_index *index, struct arena *arena) {
   *index = larger;
 }
 
+void name_index_reserve(struct name_index *index, struct arena *arena, size_t count) {
+  size_t capacity = CAPACITY_FIRST;
+  while (capacity / 2 < count)
+    capacity *= 2;
+  if (capacity > index->capacity)
+    enlarge(index, arena, capacity);
+}
+
 uint32_t name_index_add(struct name_index *index, struct arena *arena, const char *name, uint32_t value) {
   if (index->count >= index->capacity / 2)
-    enlarge(index, arena);
+    enlarge(index, arena, index->capacity ? index->capacity * 2 : CAPACITY_FIRST);
   struct name_index_cell *cell = cell_of(index, name);
   if (cell->name)
     return cell->value;

@@ -18,6 +18,8 @@ struct name_index {
 };
 /* Zero-initialised is empty and ready. */
 
+void name_index_reserve(struct name_index *index, struct arena *arena, size_t count);
+/* Room for so many names in all, so that adding them leaves no smaller tables behind in the arena. */
 uint32_t name_index_add(struct name_index *index, struct arena *arena, const char *name, uint32_t value);
 /* NAME_INDEX_NONE when the name was new; else the value that stands for it already, and nothing changes. */
 uint32_t name_index_find(const struct name_index *index, const char *name);

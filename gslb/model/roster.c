@@ -243,6 +243,7 @@ static struct config_service *build(const struct roster *roster, size_t at, cons
   if (service->member_count < INDEX_MEMBERS_FROM)
     return service;
   struct name_index *index = arena_alloc(arena, sizeof *index);
+  name_index_reserve(index, arena, service->member_count);
   for (size_t i = 0; i < service->member_count; i++)
     name_index_add(index, arena, service->members[i].name, (uint32_t)i);
   service->member_index = index;
