@@ -29,7 +29,7 @@ class AnswersBench(unittest.TestCase):
     def test_quick_run_of_the_rates_tells_every_table_and_finds_no_wrong_answer(self):
         run = subprocess.run([ANSWERS, "--quick", "rates"], capture_output=True, text=True, timeout=120, check=False)
         self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
-        for title in ("mix, saturated", "mix at half, us", "mix saturated, us", "balanced A", "by Client Subnet", "CPU, times",
+        for title in ("mix, saturated", "mix at half, us", "mix at one rate, us", "mix saturated, us", "mix from 64 ports", "balanced A", "by Client Subnet", "CPU, times",
                       "answers"):
             self.assertIn("gslb", table_rows(run.stdout, title), f"{title}: {run.stdout}")
         asked, _, wrong, decoded, found_wrong = (int(cell.replace(",", "")) for cell in table_rows(run.stdout, "answers")["gslb"])

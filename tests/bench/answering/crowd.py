@@ -6,7 +6,7 @@ members.
 """
 import json
 
-from tests.bench.answering import machine
+from tests.bench.answering import machine, peers
 from tests.bench.answering.content import SRV_PORT, WEIGHTS, ZONE
 from tests.bench.answering.targets import Targets
 from tests.system import harness
@@ -64,7 +64,4 @@ class Crowd:
     def end(self):
         status = self.daemon.stop()
         self.targets.end()
-        problems = [line for line in self.daemon.log().splitlines() if " error " in line] + self.daemon.defects()
-        self.daemon.discard()
-        if status != 0 or problems:
-            raise AssertionError(f"gslbd ended with {status}: " + "\n".join(problems[:20]))
+        peers.expect_good_end(self.daemon, status)

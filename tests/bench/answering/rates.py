@@ -9,24 +9,28 @@ from tests.bench.answering.judge import Judge
 from tests.bench.answering.load import UNDER_WAY, quartiles, spread
 from tests.bench.answering.table import between, table
 
-FULL = {"rounds": 5, "seconds": 0.8, "warm_up": 0.2, "calls_s": 0.7, "user_s": {"mix": 1.5, "balanced": 0.6, "near": 0.6},
+FULL = {"rounds": 5, "seconds": 0.6, "warm_up": 0.1, "calls_s": 0.7, "user_s": {"mix": 1.5, "balanced": 0.6, "near": 0.6},
         "dnsperf_s": 1, "sample_every": 4000}
 QUICK = {"rounds": 1, "seconds": 0.2, "warm_up": 0.05, "calls_s": 0.2, "user_s": {"mix": 0.2}, "dnsperf_s": 1,
          "sample_every": 100}
 SLOW_RATE = 2000
+EVEN_RATE = 60_000  # asked of all that answer half as much again
+PORTS = 64
 EDNS = 1232
 PART_S = 0.1  # lateness is looked at in parts of so long: the whole machine standing still for a moment spoils one of them
 # what is asked: the mix, the clients' subnets, and the servers' workload that it belongs to
 ASKED = {
     "mix": (MIX, None, "mix"),
     "half": (MIX, None, "mix"),  # of what the server answered of the mix
+    "even": (MIX, None, "mix"),  # at the same rate for all
+    "ports": (MIX, None, "mix"),  # from so many ports that next to no two answers of a batch go to one of them
     "balanced": (BALANCED, None, "balanced"),
     "near": (NEAR, SUBNETS, "near"),
     "static": (STATIC, None, "static"),
     "static with subnets": (STATIC, SUBNETS, "static"),
 }
 # what a server is asked for in one turn
-TOGETHER = ("mix", "half"), ("balanced", "static", "near", "static with subnets")
+TOGETHER = ("mix", "half", "even", "ports"), ("balanced", "static", "near", "static with subnets")
 DECIDERS = "gslb", "gdnsd", "Knot DNS", "PowerDNS"  # of which is shown what choosing costs
 
 
@@ -112,8 +116,18 @@ class Measurement:
         with turns.turn(server):
             for what in asked:
                 self.context.progress(f"round {number + 1}: {what}: {server.name}")
-                rate = spread(self.tallies["mix", server.name].values("rate"))[0] / 2 if what == "half" else None
-                self.tallies[what, server.name].add(self.ask(what, server, rate=rate))
+                options = self.load_options(what, server)
+                if options is not None:
+                    self.tallies[what, server.name].add(self.ask(what, server, **options))
+
+    def load_options(self, what, server):
+        """None: it is not asked that."""
+        capacity = spread(self.tallies["mix", server.name].values("rate"))[0] if what in ("half", "even") else None
+        if what == "half":
+            return {"rate": capacity / 2}
+        if what == "even":
+            return {"rate": EVEN_RATE} if capacity > 1.5 * EVEN_RATE else None
+        return {"sockets": PORTS} if what == "ports" else {}
 
     def last_turn(self, server):
         """What is counted once."""
@@ -210,9 +224,10 @@ def tell(measurement):
     plan = measurement.plan
     lines = [f"Answers over UDP, medians (least-greatest) of {plan['rounds']} rounds of {plan['seconds']:g} s that take turns;"
              f" one thread of each server; {UNDER_WAY} queries under way", "", *tell_mix(measurement), "",
+             *tell_lateness(measurement, "even", "mix at one rate, us"), "",
              *tell_lateness(measurement, "half", "mix at half, us"), "",
              *tell_lateness(measurement, "mix", "mix saturated, us"), ""]
-    for what in ("balanced", "near"):
+    for what in ("ports", "balanced", "near"):
         lines += [*tell_rates(measurement, what), ""]
     lines += [*tell_deciding(measurement), "", *tell_checks(measurement)]
     problems = [problem for each in measurement.problems.values() for problem in each]
@@ -246,6 +261,8 @@ def tell_lateness(measurement, what, title):
     rows = []
     for server in measurement.servers:
         tally = measurement.tallies[what, server.name]
+        if not tally.rounds:
+            continue
         row = [server.name, f"{spread(tally.values('rate'))[0]:,.0f}"]
         for key in ("p50_us", "p99_us"):
             values = tally.of_parts(key)
@@ -258,7 +275,7 @@ def tell_lateness(measurement, what, title):
 
 
 def tell_rates(measurement, what):
-    title = {"balanced": "balanced A", "near": "by Client Subnet"}[what]
+    title = {"ports": f"mix from {PORTS} ports", "balanced": "balanced A", "near": "by Client Subnet"}[what]
     return table([title, *RATE_HEADS], [[server.name, *rate_cells(measurement, what, server)]
                                         for server in measurement.servers if (what, server.name) in measurement.tallies])
 
