@@ -16,16 +16,19 @@ static uint32_t table_bits(uint32_t count) {
 }
 
 static void build_starts(struct span_index *index, struct arena *arena) {
-  uint32_t bits = table_bits(index->count), parts = UINT32_C(1) << bits, at = 0;
+  uint32_t parts = UINT32_C(1) << table_bits(index->count), last = index->count - 1, at = last ? 1 : 0;
   uint32_t *starts = arena_array(arena, (size_t)parts + 1, sizeof *starts);
-  index->shift = ADDRESS_BITS - bits;
+  index->origin = index->entries[at].first;
+  while ((index->entries[last].first - index->origin) >> index->shift >= parts)
+    index->shift++;
   for (uint32_t part = 0; part < parts; part++) {
-    while (at + 1 < index->count && index->entries[at + 1].first <= part << index->shift)
+    while (at < last && index->entries[at + 1].first - index->origin <= part << index->shift)
       at++;
     starts[part] = at;
   }
-  starts[parts] = index->count - 1;
+  starts[parts] = last;
   index->starts = starts;
+  index->last_part = parts - 1;
 }
 
 void span_index_build(struct span_index *index, struct arena *arena, const struct span *spans, size_t count,
@@ -52,16 +55,19 @@ static uint8_t bits_apart(uint32_t a, uint32_t b) {
 
 /* The scope as gslb/decide/span_map has it. */
 struct span_hit span_index_find(const struct span_index *index, uint32_t address) {
-  const uint32_t *part = &index->starts[address >> index->shift];
-  uint32_t at = part[0], last = part[1];
-  while (at < last) {
-    uint32_t middle = last - (last - at) / 2;
-    if (index->entries[middle].first <= address)
-      at = middle;
-    else
-      last = middle - 1;
+  const struct span_entry *entry = index->entries;
+  uint32_t count = 1, offset = address - index->origin;
+  if (address >= index->origin) {
+    uint32_t part = offset >> index->shift < index->last_part ? offset >> index->shift : index->last_part;
+    entry += index->starts[part];
+    count += index->starts[part + 1] - index->starts[part];
   }
-  const struct span_entry *entry = &index->entries[at];
+  /* as many steps for all addresses of a part, each without a branch: clients come in no order that could be guessed */
+  for (uint32_t half; count > 1; count -= half) {
+    half = count / 2;
+    entry += entry[half].first <= address ? half : 0;
+  }
+  size_t at = (size_t)(entry - index->entries);
   struct span_hit hit = {.value = entry->value};
   if (at > 0)
     hit.scope_bits = bits_apart(address, entry->first - 1);
