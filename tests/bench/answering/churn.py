@@ -11,7 +11,7 @@ import time
 from tests.bench.answering import machine
 from tests.bench.answering.content import ZONE
 from tests.bench.answering.crowd import SHARED, Crowd
-from tests.bench.answering.load import spread
+from tests.bench.answering.load import PORTS, spread
 from tests.bench.answering.table import between, table
 
 FULL = {"services": 10_000, "changes": 1000, "rounds": 5, "seconds": 2.0, "settle_s": 3}
@@ -33,7 +33,7 @@ def ask(context, crowd, mix, seconds, rate):
     def now():
         return (time.monotonic(), machine.threads_s([builder])[0], *machine.threads_s(others), crowd.targets.turned() * SHARED)
     before = now()
-    account = context.run_load(crowd, mix, seconds, rate=rate, pause=PAUSE_US)
+    account = context.run_load(crowd, mix, seconds, rate=rate, sockets=PORTS, pause=PAUSE_US)
     took, *grown = (after - earlier for after, earlier in zip(now(), before))
     for key, value in zip(("builder", "answering", "waiting", "changes"), grown):
         account[key] = value / took
@@ -50,7 +50,8 @@ def run(context):
         crowd.start()
         crowd.settle(context)
         time.sleep(plan["settle_s"])
-        capacity = spread([context.run_load(crowd, mix, 0.5)["rate"] for _ in range(1 if context.quick else 3)])[0]
+        capacity = spread([context.run_load(crowd, mix, 0.5, sockets=PORTS)["rate"]
+                           for _ in range(1 if context.quick else 3)])[0]
         rounds = {"hold": [], "turn": []}
         for number in range(2 * plan["rounds"]):
             word = ("hold", "turn")[number % 2]

@@ -13,6 +13,7 @@ from tests.system import harness
 PROGRAM = harness.ROOT / "build/bench/dns_load"
 DNSPERF = "/usr/bin/dnsperf"
 UNDER_WAY = 128  # as dns_load has it
+PORTS = 64  # so many that next to no two answers of a batch go to the same one
 
 
 class Context:

@@ -6,7 +6,7 @@ import time
 from tests.bench.answering import machine, peers, turns
 from tests.bench.answering.content import BALANCED, MIX, NEAR, STATIC, SUBNETS
 from tests.bench.answering.judge import Judge
-from tests.bench.answering.load import UNDER_WAY, quartiles, spread
+from tests.bench.answering.load import PORTS, UNDER_WAY, quartiles, spread
 from tests.bench.answering.table import between, table
 
 FULL = {"rounds": 5, "seconds": 0.6, "warm_up": 0.1, "calls_s": 0.7, "user_s": {"mix": 1.5, "balanced": 0.6, "near": 0.6},
@@ -15,7 +15,6 @@ QUICK = {"rounds": 1, "seconds": 0.2, "warm_up": 0.05, "calls_s": 0.2, "user_s":
          "sample_every": 100}
 SLOW_RATE = 2000
 EVEN_RATE = 60_000  # asked of all that answer half as much again
-PORTS = 64
 EDNS = 1232
 PART_S = 0.1  # lateness is looked at in parts of so long: the whole machine standing still for a moment spoils one of them
 # what is asked: the mix, the clients' subnets, and the servers' workload that it belongs to
