@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,6 +86,10 @@ static _Noreturn void become_child(enum board_process role, const struct launch 
   snprintf(title, sizeof title, "gslb-%s", name);
   prctl(PR_SET_NAME, title, 0, 0, 0);
   set_signals();
+  /* one that wakes up waits for its turn and takes the processor from no worker that answers; refused, it is as before
+   */
+  if (role != BOARD_DNS)
+    sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
   struct child child = launch->child;
   child.channel = channel;
   close_what_is_not_its_own(&child);

@@ -132,6 +132,14 @@ class Processes(Case):
         self.assertGreater(taken[1], taken[0], "the second one does")
         self.assertEqual(daemon.processes()["dns"]["restarts"], 2)
 
+    def test_who_does_not_answer_gives_way_to_who_does(self):
+        policies = {name: {os.sched_getscheduler(int(task.name)) for task in Path(f"/proc/{row['pid']}/task").iterdir()}
+                    for name, row in self.start().processes().items()}
+        self.assertEqual(policies.pop("dns"), {os.SCHED_OTHER})
+        self.assertLessEqual({"probe", "control", "exec"}, set(policies))
+        for name in ("probe", "control", "exec"):
+            self.assertEqual(policies[name], {os.SCHED_BATCH}, name)
+
     def test_datagrams_stay_on_their_processor(self):
         if len(os.sched_getaffinity(0)) < 2 or not {0, 1} <= os.sched_getaffinity(0):
             self.skipTest("needs the processors 0 and 1")
