@@ -86,8 +86,7 @@ static _Noreturn void become_child(enum board_process role, const struct launch 
   snprintf(title, sizeof title, "gslb-%s", name);
   prctl(PR_SET_NAME, title, 0, 0, 0);
   set_signals();
-  /* one that wakes up waits for its turn and takes the processor from no worker that answers; refused, it is as before
-   */
+  /* one that wakes up waits for its turn, and takes the processor from no worker that answers */
   if (role != BOARD_DNS)
     sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
   struct child child = launch->child;
