@@ -56,9 +56,11 @@ static uint8_t bits_apart(uint32_t a, uint32_t b) {
 /* The scope as gslb/decide/span_map has it. */
 struct span_hit span_index_find(const struct span_index *index, uint32_t address) {
   const struct span_entry *entry = index->entries;
-  uint32_t count = 1, offset = address - index->origin;
+  uint32_t count = 1;
   if (address >= index->origin) {
-    uint32_t part = offset >> index->shift < index->last_part ? offset >> index->shift : index->last_part;
+    uint32_t part = (address - index->origin) >> index->shift;
+    if (part > index->last_part)
+      part = index->last_part;
     entry += index->starts[part];
     count += index->starts[part + 1] - index->starts[part];
   }

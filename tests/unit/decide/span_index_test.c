@@ -8,31 +8,12 @@
 
 #include <cmocka.h>
 
-#include "gslb/base/random.h"
 #include "gslb/decide/span_map.h"
+#include "tests/unit/decide/drawn_spans.h"
 
 #define SPANS_MOST 70000
 #define DRAWS 3000
-
-static int compare(const void *left, const void *right) {
-  const struct span *a = left, *b = right;
-  return (a->first > b->first) - (a->first < b->first);
-}
-
-/* Strictly ascending spans from 0, within what mask leaves of an address; returns how many. */
-static size_t make_spans(struct random *random, struct span *spans, size_t count, uint32_t mask, uint32_t base) {
-  spans[0] = (struct span){0};
-  for (size_t i = 1; i < count; i++)
-    spans[i] = (struct span){.first = (__uint128_t)(base | ((uint32_t)random_next(random) & mask)) << 96};
-  qsort(spans, count, sizeof *spans, compare);
-  size_t kept = 1;
-  for (size_t i = 1; i < count; i++)
-    if (spans[i].first != spans[kept - 1].first)
-      spans[kept++] = spans[i];
-  for (size_t i = 0; i < kept; i++)
-    spans[i].value = (uint32_t)i;
-  return kept;
-}
+#define IPV4_MASK (~(__uint128_t)0 << 96)
 
 static void check(const struct span_index *index, const struct span_map *map, uint32_t address) {
   struct span_hit hit = span_index_find(index, address);
@@ -72,7 +53,7 @@ static void addresses_are_found_as_in_the_tree_at_every_size(void **state) {
   struct random random;
   random_seed(&random, 1);
   for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
-    size_t count = make_spans(&random, spans, counts[i], UINT32_MAX, 0);
+    size_t count = spans_draw(&random, spans, counts[i], IPV4_MASK, 0);
     check_spans(spans, count, UINT32_MAX, &random);
     check_spans(spans, count, 2, &random);
   }
@@ -86,7 +67,8 @@ static void networks_that_lie_close_together_are_told_apart(void **state) {
   random_seed(&random, 2);
   static const uint32_t bases[] = {0, 0x0a010000, 0xffff0000};
   for (size_t i = 0; i < sizeof bases / sizeof *bases; i++)
-    check_spans(spans, make_spans(&random, spans, 5000, 0xffff, bases[i]), UINT32_MAX, &random);
+    check_spans(spans, spans_draw(&random, spans, 5000, (__uint128_t)0xffff << 96, (__uint128_t)bases[i] << 96),
+                UINT32_MAX, &random);
   free(spans);
 }
 

@@ -9,32 +9,9 @@
 #include <cmocka.h>
 
 #include "gslb/base/random.h"
+#include "tests/unit/decide/drawn_spans.h"
 
 #define SPANS_MOST 70000
-
-static __uint128_t random_address(struct random *random) {
-  return (__uint128_t)random_next(random) << 64 | random_next(random);
-}
-
-static int compare(const void *left, const void *right) {
-  const struct span *a = left, *b = right;
-  return (a->first > b->first) - (a->first < b->first);
-}
-
-/* Strictly ascending spans from 0 with values that alternate; returns how many. shift: bits cut off at the end. */
-static size_t make_spans(struct random *random, struct span *spans, size_t count, unsigned shift, __uint128_t mask) {
-  spans[0] = (struct span){0};
-  for (size_t i = 1; i < count; i++)
-    spans[i] = (struct span){.first = random_address(random) >> shift << shift & mask};
-  qsort(spans, count, sizeof *spans, compare);
-  size_t kept = 1;
-  for (size_t i = 1; i < count; i++)
-    if (spans[i].first != spans[kept - 1].first)
-      spans[kept++] = spans[i];
-  for (size_t i = 0; i < kept; i++)
-    spans[i].value = (uint32_t)i;
-  return kept;
-}
 
 /* Each span's first and last address are found in it. */
 static void check_ends(const struct span *spans, size_t count) {
@@ -61,9 +38,9 @@ static void ends_of_spans_are_found_at_every_size_of_tree(void **state) {
   struct random random;
   random_seed(&random, 1);
   for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
-    check_ends(spans, make_spans(&random, spans, counts[i], 96, ~(__uint128_t)0));
-    check_ends(spans, make_spans(&random, spans, counts[i], 64, ~(__uint128_t)0));
-    check_ends(spans, make_spans(&random, spans, counts[i], 0, ~(__uint128_t)0));
+    check_ends(spans, spans_draw(&random, spans, counts[i], ~(__uint128_t)0 << 96, 0));
+    check_ends(spans, spans_draw(&random, spans, counts[i], ~(__uint128_t)0 << 64, 0));
+    check_ends(spans, spans_draw(&random, spans, counts[i], ~(__uint128_t)0, 0));
   }
   free(spans);
 }
@@ -77,18 +54,11 @@ static void spans_that_share_their_upper_half_are_found(void **state) {
   const __uint128_t masks[] = {UINT64_MAX, (__uint128_t)3 << 100 | UINT64_MAX, (__uint128_t)0xff << 64 | UINT64_MAX};
   for (size_t i = 0; i < sizeof masks / sizeof *masks; i++)
     for (size_t count = 2; count <= 20000; count *= 10) {
-      size_t kept = make_spans(&random, spans, count, 0, masks[i]);
+      size_t kept = spans_draw(&random, spans, count, masks[i], 0);
       check_ends(spans, kept);
       for (size_t s = 1; s < kept; s++)
         spans[s].first |= (__uint128_t)UINT64_MAX << 64;
-      qsort(spans, kept, sizeof *spans, compare);
-      size_t distinct = 1;
-      for (size_t s = 1; s < kept; s++)
-        if (spans[s].first != spans[distinct - 1].first)
-          spans[distinct++] = spans[s];
-      for (size_t s = 0; s < distinct; s++)
-        spans[s].value = (uint32_t)s;
-      check_ends(spans, distinct);
+      check_ends(spans, spans_sort(spans, kept));
     }
   free(spans);
 }
